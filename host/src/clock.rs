@@ -1,0 +1,86 @@
+//! Time, injected: the system's, or one that a test or the demo lets run faster.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type UnixMs = i64;
+
+/// Where every part of the host takes the time from.
+///
+/// [`Clock::now`] may step as the system's clock does; [`Clock::steady`] never does within one run, so that a pace or a wait measured
+/// with it is right under any clock step.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    start: Instant,
+    start_ms: UnixMs,
+    /// Simulated milliseconds in each real one; 1 is the system's clock.
+    rate: u32,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock::system()
+    }
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Clock::scaled(1)
+    }
+
+    /// A clock that starts now and runs `rate` times as fast. A rate of 0 counts as 1.
+    pub fn scaled(rate: u32) -> Self {
+        Clock(Arc::new(Inner { start: Instant::now(), start_ms: wall_ms(), rate: rate.max(1) }))
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> UnixMs {
+        if self.0.rate == 1 { wall_ms() } else { self.steady() }
+    }
+
+    /// The time of day at the start of this run plus the time passed since: never steps.
+    pub fn steady(&self) -> UnixMs {
+        let passed = self.0.start.elapsed().as_millis().saturating_mul(u128::from(self.0.rate));
+        self.0.start_ms.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
+    }
+
+    /// Waits. Cancel-safe.
+    pub async fn sleep(&self, wait: Duration) {
+        tokio::time::sleep(wait / self.0.rate).await;
+    }
+
+    /// Waits until [`Clock::steady`] is at `at`. Cancel-safe.
+    pub async fn sleep_until(&self, at: UnixMs) {
+        loop {
+            let left = at.saturating_sub(self.steady());
+            if left <= 0 {
+                return;
+            }
+            // An hour at the most, so that a huge wait cannot overflow the timer.
+            self.sleep(Duration::from_millis(left.min(3_600_000).unsigned_abs())).await;
+        }
+    }
+}
+
+fn wall_ms() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scaled_clock_runs_faster_and_never_back() {
+        let clock = Clock::scaled(1000);
+        let first = clock.steady();
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(clock.steady() >= first + 2000);
+    }
+}

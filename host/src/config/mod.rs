@@ -1,0 +1,1 @@
+//! Config: read, filled in, checked.

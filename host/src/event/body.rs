@@ -1,0 +1,1 @@
+//! What a sender posts, taken apart into items.

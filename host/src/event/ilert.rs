@@ -1,0 +1,1 @@
+//! iLert's payloads, every generation, read into an event.

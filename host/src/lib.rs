@@ -1,0 +1,17 @@
+//! Receives iLert incident events and hands them to sandboxed incident sinks.
+//!
+//! The path of an event, top to bottom: [`source`] reads it, [`event`] is what it becomes, [`route`] says which connectors it goes to,
+//! [`intake`] writes it into the [`outbox`] and answers the sender, [`delivery`] takes it out again, one lane a connector, has a
+//! [`plugin`] write and sign the message, and sends it.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod event;
+pub mod intake;
+pub mod outbox;
+pub mod plugin;
+pub mod route;
+pub mod secret;
+pub mod source;

@@ -1,0 +1,1 @@
+//! The embedded outbox: one SQLite file.

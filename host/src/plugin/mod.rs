@@ -1,0 +1,1 @@
+//! Plugins: components behind the contract in `wit/`.

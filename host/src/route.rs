@@ -1,0 +1,1 @@
+//! Which events go to which connectors.
