@@ -3,7 +3,20 @@
 //! A lane asks its sink to *prepare* a message for a batch of events, writes it down in the outbox, and lets the sink *attempt* it, as often as
 //! needed. The lane knows no chat system; the sink knows no queue.
 
+pub mod backoff;
+pub mod batch;
+pub mod budget;
+mod dispatcher;
+mod lane;
+pub mod pace;
+pub mod policy;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::sync::Arc;
+
+pub use dispatcher::{Connectors, Dispatcher};
+pub use lane::Connector;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;

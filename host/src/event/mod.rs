@@ -71,17 +71,12 @@ impl Kind {
     /// ```
     pub fn parse(name: &str) -> Kind {
         let lower = name.trim().to_ascii_lowercase().replace('_', "-");
-        let bare = ["v-alert-", "v-incident-", "alert-", "incident-"]
-            .iter()
-            .find_map(|prefix| lower.strip_prefix(prefix))
-            .unwrap_or(&lower);
+        let bare =
+            ["v-alert-", "v-incident-", "alert-", "incident-"].iter().find_map(|prefix| lower.strip_prefix(prefix)).unwrap_or(&lower);
         match bare {
             "accepted" => Kind::Acknowledged,
             "escalated" => Kind::AutoEscalated,
-            bare => Kind::KNOWN
-                .into_iter()
-                .find(|kind| kind.as_str() == bare)
-                .unwrap_or_else(|| Kind::Other(bare.to_owned())),
+            bare => Kind::KNOWN.into_iter().find(|kind| kind.as_str() == bare).unwrap_or_else(|| Kind::Other(bare.to_owned())),
         }
     }
 

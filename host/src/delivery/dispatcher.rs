@@ -1,0 +1,227 @@
+//! Owns the lanes: one task for each connector that has something to do, none for the others.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::budget::Budgets;
+use super::lane::{Connector, Lane, Next, Shared};
+use crate::clock::Clock;
+use crate::outbox::{ConnectorName, Outbox, OutboxError, Reason};
+
+/// Every connector, by name.
+pub type Connectors = HashMap<ConnectorName, Arc<Connector>>;
+
+/// After the outbox failed, or a lane panicked, it is tried again so much later.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// The lanes of all connectors; cheap to clone.
+#[derive(Clone)]
+pub struct Dispatcher(Arc<Inner>);
+
+struct Inner {
+    shared: Shared,
+    connectors: ArcSwap<Connectors>,
+    lanes: Mutex<HashMap<ConnectorName, Arc<Running>>>,
+    tasks: TaskTracker,
+    /// Cancelled when even what is in flight must end.
+    abort: CancellationToken,
+    idle: Notify,
+}
+
+/// A lane that has a task.
+#[derive(Default)]
+struct Running {
+    wake: Notify,
+    /// Something came in since the lane looked last.
+    news: std::sync::atomic::AtomicBool,
+}
+
+impl Dispatcher {
+    /// Owns nothing yet that runs.
+    pub fn new(clock: Clock, outbox: Arc<dyn Outbox>, connectors: Connectors) -> Self {
+        let started = clock.steady();
+        Dispatcher(Arc::new(Inner {
+            shared: Shared { clock, outbox, budgets: Budgets::default(), stop: CancellationToken::new(), started },
+            connectors: ArcSwap::from_pointee(connectors),
+            lanes: Mutex::default(),
+            tasks: TaskTracker::new(),
+            abort: CancellationToken::new(),
+            idle: Notify::new(),
+        }))
+    }
+
+    /// Takes up what an earlier run left, and this month's budgets.
+    pub async fn start(&self) -> Result<(), OutboxError> {
+        let connectors = self.0.connectors.load_full();
+        if connectors.values().any(|connector| connector.policy.monthly_budget.is_some()) {
+            for line in self.0.shared.outbox.status().await? {
+                if let Some(connector) = connectors.get(line.connector.as_str()) {
+                    self.0.shared.budgets.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
+                }
+            }
+        }
+        let busy = self.0.shared.outbox.busy_connectors().await?;
+        if !busy.is_empty() {
+            info!(connectors = busy.len(), "Taking up what an earlier run left.");
+        }
+        self.wake(&busy);
+        Ok(())
+    }
+
+    /// Tells lanes that something waits for them. Never blocks.
+    pub fn wake(&self, names: &[ConnectorName]) {
+        if self.0.shared.stop.is_cancelled() {
+            return;
+        }
+        let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            if let Some(running) = lanes.get(name) {
+                running.news.store(true, std::sync::atomic::Ordering::Release);
+                running.wake.notify_one();
+                continue;
+            }
+            let running = Arc::new(Running::default());
+            lanes.insert(name.clone(), running.clone());
+            let (inner, name) = (self.0.clone(), name.clone());
+            self.0.tasks.spawn(async move {
+                let abort = inner.abort.clone();
+                tokio::select! {
+                    () = abort.cancelled() => {}
+                    () = inner.live(&name, &running) => {}
+                }
+                inner.idle.notify_waiters();
+            });
+        }
+    }
+
+    /// Replaces the connectors. A lane sees it at its next turn; a message in flight ends on the sink that it began on.
+    pub fn set_connectors(&self, connectors: Connectors) {
+        self.0.connectors.store(Arc::new(connectors));
+    }
+
+    /// The connectors as they are now.
+    pub fn connectors(&self) -> Arc<Connectors> {
+        self.0.connectors.load_full()
+    }
+
+    /// How many lanes have something to do.
+    pub fn busy(&self) -> usize {
+        self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Waits until no lane has anything to do. Cancel-safe.
+    pub async fn drained(&self) {
+        loop {
+            let idle = self.0.idle.notified();
+            if self.busy() == 0 {
+                return;
+            }
+            tokio::select! {
+                () = idle => {}
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+        }
+    }
+
+    /// Begins no new message, lets those in flight end within `grace` (real time), and leaves the rest in the outbox. `true` if all ended.
+    pub async fn stop(&self, grace: Duration) -> bool {
+        self.0.shared.stop.cancel();
+        self.0.tasks.close();
+        let in_time = tokio::time::timeout(grace, self.0.tasks.wait()).await.is_ok();
+        if !in_time {
+            warn!(lanes = self.busy(), "Grace is over: what is in flight is left for the next start.");
+            self.abort().await;
+        }
+        in_time
+    }
+
+    /// Ends everything at once. What was in flight has an unknown outcome and is tried again at the next start.
+    pub async fn abort(&self) {
+        self.0.shared.stop.cancel();
+        self.0.abort.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+impl Inner {
+    /// A lane from its first turn to its last.
+    async fn live(self: &Arc<Self>, name: &ConnectorName, running: &Arc<Running>) {
+        let mut faults = 0;
+        loop {
+            running.news.store(false, std::sync::atomic::Ordering::Release);
+            let turn = AssertUnwindSafe(self.turn(name, running, &mut faults)).catch_unwind().await;
+            match turn {
+                Ok(Ok(Next::Again)) => continue,
+                Ok(Ok(Next::Stopped)) => {
+                    self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                    return;
+                }
+                Ok(Ok(Next::Idle)) => {
+                    let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+                    // Under the lock that wake() takes: either we see its news here, or it sees no lane and makes a new one.
+                    if !running.news.load(std::sync::atomic::Ordering::Acquire) {
+                        lanes.remove(name);
+                        return;
+                    }
+                    continue;
+                }
+                Ok(Err(OutboxError::Closed)) => {
+                    self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                    return;
+                }
+                Ok(Err(error)) => error!(connector = &**name, %error, "Lane cannot use the outbox; trying again."),
+                Err(_) => error!(connector = &**name, "Lane panicked; starting it again."),
+            }
+            tokio::select! {
+                () = self.shared.stop.cancelled() => {}
+                () = self.shared.clock.sleep(AFTER_TROUBLE) => {}
+            }
+        }
+    }
+
+    async fn turn(&self, name: &ConnectorName, running: &Running, faults: &mut u32) -> Result<Next, OutboxError> {
+        let found = self.connectors.load().get(name).cloned();
+        let Some(connector) = found else {
+            return self.orphaned(name).await;
+        };
+        let mut lane = Lane { shared: &self.shared, connector, wake: &running.wake, faults: *faults };
+        let next = lane.turn().await;
+        *faults = lane.faults;
+        next
+    }
+
+    /// Events for a connector that the config no longer has: dead letters, so that somebody is told and can replay them.
+    async fn orphaned(&self, name: &ConnectorName) -> Result<Next, OutboxError> {
+        if self.shared.stop.is_cancelled() {
+            return Ok(Next::Stopped);
+        }
+        let now = self.shared.clock.steady();
+        let reason = Reason {
+            code: "no_connector".to_owned(),
+            text: format!("the config has no connector {name:?}"),
+            advice: "add it again and replay the dead letter, or discard it".to_owned(),
+        };
+        let waiting = self.shared.outbox.waiting(name, 1_000).await?;
+        if !waiting.is_empty() {
+            error!(connector = &**name, events = waiting.len(), "Events became a dead letter: the config has no such connector.");
+            self.shared.outbox.bury(name, waiting.iter().map(|entry| entry.seq).collect(), reason, now).await?;
+            return Ok(Next::Again);
+        }
+        let state = self.shared.outbox.lane(name).await?;
+        let Some(open) = state.open else { return Ok(Next::Idle) };
+        error!(connector = &**name, message = open.id.0, "Message became a dead letter: the config has no such connector.");
+        let attempt = crate::outbox::AttemptRecord { at: now, took_ms: 0, outcome: "rejected".to_owned(), reason: reason.clone() };
+        self.shared.outbox.settle(open.id, crate::outbox::Settle::Dead { reason }, attempt, state.pace).await?;
+        Ok(Next::Again)
+    }
+}
