@@ -14,4 +14,6 @@ pub mod outbox;
 pub mod plugin;
 pub mod route;
 pub mod secret;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod source;
