@@ -1,0 +1,162 @@
+//! `[plugins.NAME]`: where a plugin is and what it may.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+use super::call::Plugin;
+use super::engine::Engine;
+use super::limits::Limits;
+use super::load::{self, LoadError};
+use super::signature;
+
+/// One plugin in the config.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// The component; relative to the config file.
+    pub path: PathBuf,
+    /// The SHA-256 that the file must have, in hexadecimal.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// URLs that the plugin may name itself, as prefixes. Requests to the connector's own URL need none.
+    #[serde(default, deserialize_with = "prefixes")]
+    #[schemars(with = "Vec<String>")]
+    pub allow: Vec<Url>,
+    /// What one call may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Public keys (ed25519, PEM or base64): where there are any, the file must be signed by one of them, in `FILE.sig`.
+    #[serde(default)]
+    pub trusted_keys: Vec<String>,
+    /// Go back to the previous version by itself when a new one fails.
+    #[serde(default)]
+    pub canary: Option<Canary>,
+}
+
+/// How long a new version is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// The first messages of a new version that are watched.
+    pub messages: u32,
+}
+
+/// A config that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {text}")]
+pub struct PluginConfigError {
+    /// The key within `[plugins.NAME]`.
+    pub key: String,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl PluginConfig {
+    /// A plugin at a path, with everything else as by default.
+    pub fn at(path: impl Into<PathBuf>) -> PluginConfig {
+        let limits = Limits::default();
+        PluginConfig { path: path.into(), sha256: None, allow: Vec::new(), limits, trusted_keys: Vec::new(), canary: None }
+    }
+
+    /// Everything wrong with it that can be known without touching a file.
+    pub fn validate(&self) -> Vec<PluginConfigError> {
+        let mut errors = Vec::new();
+        let mut wrong = |key: &str, text: String| errors.push(PluginConfigError { key: key.to_owned(), text });
+        if self.path.as_os_str().is_empty() {
+            wrong("path", "expected the path of a component".to_owned());
+        }
+        if self.sha256.as_ref().is_some_and(|pin| pin.len() != 64 || !pin.bytes().all(|b| b.is_ascii_hexdigit())) {
+            wrong("sha256", "expected 64 hexadecimal digits, as `sha256sum` prints them".to_owned());
+        }
+        if let Err(error) = self.limits.validate() {
+            wrong(&format!("limits.{}", error.key), error.to_string());
+        }
+        if let Err(error) = signature::parse_keys(&self.trusted_keys) {
+            wrong("trusted_keys", error.to_string());
+        }
+        if self.canary.is_some_and(|canary| canary.messages == 0) {
+            wrong("canary.messages", "expected at least 1".to_owned());
+        }
+        errors
+    }
+
+    /// Reads the file, checks its digest and signature, and loads it as `name`. Blocks.
+    pub fn load(&self, engine: &Engine, name: &str, base: &Path) -> Result<Plugin, LoadError> {
+        let path = base.join(&self.path);
+        let bytes = self.read(&path)?;
+        self.check_origin(&bytes, || signature::read(&path))?;
+        Plugin::load_as(engine, &bytes, &self.limits, name)
+    }
+
+    /// As [`PluginConfig::load`], for bytes that did not come from the configured file: an upload. `signature` is the content of its
+    /// `FILE.sig`, where it has one. A digest pin holds for uploads too.
+    pub fn load_bytes(&self, engine: &Engine, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<Plugin, LoadError> {
+        self.check_origin(bytes, || {
+            signature.map(str::to_owned).ok_or_else(|| signature::SignatureError::Missing {
+                path: signature::path_of(&self.path),
+                source: io::ErrorKind::NotFound.into(),
+            })
+        })?;
+        Plugin::load_as(engine, bytes, &self.limits, name)
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        let limit = self.limits.component;
+        match read_capped(path, limit.0 as u64) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                Err(LoadError::TooLarge { size: std::fs::metadata(path).map_or(0, |file| file.len()), limit })
+            }
+            Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// The pin and the signature.
+    fn check_origin(&self, bytes: &[u8], signature: impl FnOnce() -> Result<String, signature::SignatureError>) -> Result<(), LoadError> {
+        if let Some(pin) = &self.sha256 {
+            let found = load::digest(bytes);
+            if !found.eq_ignore_ascii_case(pin) {
+                return Err(LoadError::Digest { expected: pin.clone(), found });
+            }
+        }
+        if !self.trusted_keys.is_empty() {
+            signature::verify(&signature::parse_keys(&self.trusted_keys)?, bytes, &signature()?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file of a bounded size; [`io::ErrorKind::FileTooLarge`] for a larger one.
+pub(super) fn read_capped(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Prefixes that can be compared part by part: a scheme, a host, a path, nothing else.
+fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url>, D::Error> {
+    let urls = Vec::<Url>::deserialize(deserializer)?;
+    let plain = |url: &&Url| {
+        matches!(url.scheme(), "https" | "http")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    match urls.iter().position(|url| !plain(&url)) {
+        // Not shown: what makes it wrong may be a credential.
+        Some(index) => Err(serde::de::Error::custom(format!(
+            "allow[{index}] must be an http or https URL without user, query and fragment, such as \"https://api.example.com/v1/\""
+        ))),
+        None => Ok(urls),
+    }
+}

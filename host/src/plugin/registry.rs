@@ -1,0 +1,145 @@
+//! Which version of each plugin is in use, and which ones are kept.
+//!
+//! The whole table is one immutable value behind an atomic pointer: a reader never waits, a swap is seen at once by all or by none. A call
+//! holds the version that it began with, so nothing has to be drained.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::call::Plugin;
+use super::config::PluginConfig;
+use super::engine::Engine;
+use super::load::LoadError;
+
+/// Versions that are kept besides the current one, for rollback and for messages that one of them began.
+const KEPT: usize = 3;
+
+/// The plugins in use, by name. Cheap to clone; all clones see the same.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(Arc<ArcSwap<Table>>);
+
+type Table = BTreeMap<String, Slot>;
+
+#[derive(Clone, Debug)]
+struct Slot {
+    current: Plugin,
+    /// Earlier ones, the latest first.
+    kept: Vec<Plugin>,
+}
+
+impl Slot {
+    fn versions(&self) -> impl Iterator<Item = &Plugin> {
+        std::iter::once(&self.current).chain(&self.kept)
+    }
+
+    /// Puts a version in front; one that was kept is not kept twice.
+    fn replace(&mut self, plugin: Plugin) -> Plugin {
+        let previous = std::mem::replace(&mut self.current, plugin);
+        self.kept.insert(0, previous.clone());
+        let current = self.current.digest();
+        self.kept.retain(|kept| kept.digest() != current);
+        self.kept.truncate(KEPT);
+        previous
+    }
+}
+
+impl Registry {
+    /// Loads every plugin of a config, as many at a time as the machine has processors. All of them, or every error. Blocks.
+    pub fn load(engine: &Engine, configs: &BTreeMap<String, PluginConfig>, base: &Path) -> Result<Registry, Vec<(String, LoadError)>> {
+        let work: Vec<(&String, &PluginConfig)> = configs.iter().collect();
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(work.len()));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len());
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some((name, config)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let loaded = config.load(engine, name, base);
+                        done.lock().unwrap_or_else(PoisonError::into_inner).push(((*name).clone(), loaded));
+                    }
+                });
+            }
+        });
+        let mut table = Table::new();
+        let mut errors = Vec::new();
+        for (name, loaded) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            match loaded {
+                Ok(current) => drop(table.insert(name, Slot { current, kept: Vec::new() })),
+                Err(error) => errors.push((name, error)),
+            }
+        }
+        errors.sort_by(|a, b| a.0.cmp(&b.0));
+        if errors.is_empty() { Ok(Registry(Arc::new(ArcSwap::from_pointee(table)))) } else { Err(errors) }
+    }
+
+    /// The version in use.
+    pub fn current(&self, name: &str) -> Option<Plugin> {
+        self.0.load().get(name).map(|slot| slot.current.clone())
+    }
+
+    /// A version by its digest, in use or kept.
+    pub fn version(&self, name: &str, digest: &str) -> Option<Plugin> {
+        self.0.load().get(name)?.versions().find(|plugin| plugin.digest() == digest).cloned()
+    }
+
+    /// All versions that are at hand: the one in use, then the kept ones, the latest first.
+    pub fn versions(&self, name: &str) -> Vec<Plugin> {
+        self.0.load().get(name).map(|slot| slot.versions().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The plugins' names, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.0.load().keys().cloned().collect()
+    }
+
+    /// Puts a version to use, under a new name or in place of another; answers the one that was in use. Atomic.
+    pub fn swap(&self, name: &str, plugin: Plugin) -> Option<Plugin> {
+        self.change(|table| match table.get_mut(name) {
+            Some(slot) => Some(slot.replace(plugin.clone())),
+            None => {
+                table.insert(name.to_owned(), Slot { current: plugin.clone(), kept: Vec::new() });
+                None
+            }
+        })
+    }
+
+    /// Goes back to the version before; answers it. `None` where none is kept.
+    pub fn rollback(&self, name: &str) -> Option<Plugin> {
+        self.change(|table| {
+            let slot = table.get_mut(name)?;
+            let previous = slot.kept.first()?.clone();
+            slot.replace(previous.clone());
+            Some(previous)
+        })
+    }
+
+    /// Goes back from `failed` to the version before it, unless another one is in use meanwhile. For an automatic rollback.
+    pub fn rollback_from(&self, name: &str, failed: &Plugin) -> Option<Plugin> {
+        self.change(|table| {
+            let slot = table.get_mut(name).filter(|slot| slot.current.digest() == failed.digest())?;
+            let previous = slot.kept.first()?.clone();
+            slot.replace(previous.clone());
+            Some(previous)
+        })
+    }
+
+    /// Forgets a plugin and its versions.
+    pub fn remove(&self, name: &str) -> Option<Plugin> {
+        self.change(|table| table.remove(name).map(|slot| slot.current))
+    }
+
+    /// Changes a copy of the table and puts it in place; again where somebody else was faster.
+    fn change<T>(&self, mut change: impl FnMut(&mut Table) -> T) -> T {
+        let mut answer = None;
+        self.0.rcu(|table| {
+            let mut table = Table::clone(table);
+            answer = Some(change(&mut table));
+            table
+        });
+        answer.expect("rcu runs its closure at least once")
+    }
+}
