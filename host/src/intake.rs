@@ -1,5 +1,174 @@
 //! The door: routes events, writes them down, wakes the lanes.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, warn};
+
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::outbox::{ConnectorName, Incoming, Outbox, OutboxError, Taken, Unreadable};
+use crate::route::Routes;
+
+/// The most items in one transaction; a larger batch becomes several.
+pub const MAX_BATCH: usize = 1000;
+
+/// Tells lanes that events wait for them.
+pub type Wake = Arc<dyn Fn(&[ConnectorName]) + Send + Sync>;
+
+/// Is told of every event that was taken in, after it was written down. Must not block.
+pub type Observer = Arc<dyn Fn(&Event, Taken) + Send + Sync>;
+
+/// What became of a batch, for its sender: `{"accepted":1,"duplicates":0,"rejected":[]}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Events written down.
+    pub accepted: usize,
+    /// Events seen before.
+    pub duplicates: usize,
+    /// Items that could not be read; they are kept as dead letters.
+    pub rejected: Vec<Rejected>,
+}
+
+/// An item that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// Why.
+    pub error: String,
+}
+
+/// Why a batch was not taken in. Always for now only: the sender is to come again with the whole batch, and what was taken in already is
+/// recognised as a duplicate.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The host is stopping.
+    #[error("the host is stopping and takes nothing in any more")]
+    Closing,
+    /// The outbox did not take it.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
 /// A handle for sources; cheap to clone.
 #[derive(Clone)]
-pub struct Intake;
+pub struct Intake(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    outbox: Arc<dyn Outbox>,
+    routes: Arc<ArcSwap<Routes>>,
+    wake: Wake,
+    observers: ArcSwap<Vec<Observer>>,
+    /// Closed when the intake is; holds the batches in progress.
+    batches: TaskTracker,
+}
+
+type Item = (usize, Result<Event, Unreadable>);
+
+impl Intake {
+    /// Makes the door of an outbox. `routes` may be swapped at any time: each batch takes those of its moment.
+    pub fn new(clock: Clock, outbox: Arc<dyn Outbox>, routes: Arc<ArcSwap<Routes>>, wake: Wake) -> Self {
+        Intake(Arc::new(Inner { clock, outbox, routes, wake, observers: ArcSwap::default(), batches: TaskTracker::new() }))
+    }
+
+    /// Adds somebody who is told of every event.
+    pub fn observe(&self, observer: Observer) {
+        self.0.observers.rcu(|observers| observers.iter().chain([&observer]).cloned().collect::<Vec<_>>());
+    }
+
+    /// Takes a batch in: `Ok` after it is on disk. Good items are accepted, bad ones are kept as dead letters.
+    ///
+    /// Cancel-safe: a sender that goes away cannot leave events on disk whose lanes were not woken.
+    pub async fn accept(&self, source: &Arc<str>, items: Vec<Result<Event, Unreadable>>) -> Result<Report, IntakeError> {
+        if self.0.batches.is_closed() {
+            return Err(IntakeError::Closing);
+        }
+        let (inner, source) = (Arc::clone(&self.0), Arc::clone(source));
+        let batch = self.0.batches.spawn(async move { inner.accept(&source, items).await });
+        match batch.await {
+            Ok(report) => report,
+            Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+            // The runtime ends.
+            Err(_) => Err(IntakeError::Closing),
+        }
+    }
+
+    /// Refuses every further batch.
+    pub fn close(&self) {
+        self.0.batches.close();
+    }
+
+    /// Whether [`Intake::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.0.batches.is_closed()
+    }
+
+    /// Waits until the intake is closed and the last batch is on disk or refused. The caller sets the deadline. Cancel-safe.
+    pub async fn drained(&self) {
+        self.0.batches.wait().await;
+    }
+}
+
+impl Inner {
+    async fn accept(&self, source: &Arc<str>, items: Vec<Result<Event, Unreadable>>) -> Result<Report, IntakeError> {
+        let mut report = Report::default();
+        let mut items = items.into_iter().enumerate().peekable();
+        while items.peek().is_some() {
+            let chunk: Vec<Item> = items.by_ref().take(MAX_BATCH).collect();
+            self.accept_chunk(source, chunk, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// One transaction. The report is added to only after its commit.
+    async fn accept_chunk(&self, source: &Arc<str>, chunk: Vec<Item>, report: &mut Report) -> Result<(), IntakeError> {
+        let routes = self.routes.load_full();
+        let (mut incoming, mut unreadable, mut rejected) = (Vec::with_capacity(chunk.len()), Vec::new(), Vec::new());
+        for (index, item) in chunk {
+            match item {
+                Ok(event) => {
+                    let connectors = routes.connectors_for(&event);
+                    incoming.push(Incoming { source: Arc::clone(source), event: Arc::new(event), connectors });
+                }
+                Err(item) => {
+                    rejected.push(Rejected { index, error: item.error.clone() });
+                    unreadable.push(item);
+                }
+            }
+        }
+        let taken = self.outbox.accept(self.clock.now(), incoming.clone(), unreadable).await.inspect_err(|error| {
+            error!(%source, %error, "The outbox did not take a batch in; its sender is told to come again.");
+        })?;
+        self.announce(source, &incoming, &taken);
+        for Rejected { index, error } in &rejected {
+            warn!(%source, index, %error, "An item could not be read and is kept as a dead letter.");
+        }
+        report.accepted += taken.iter().filter(|taken| **taken == Taken::New).count();
+        report.duplicates += taken.iter().filter(|taken| **taken == Taken::Duplicate).count();
+        report.rejected.append(&mut rejected);
+        Ok(())
+    }
+
+    /// Wakes the lanes and tells the observers.
+    fn announce(&self, source: &Arc<str>, incoming: &[Incoming], taken: &[Taken]) {
+        let new = || incoming.iter().zip(taken).filter(|(_, taken)| **taken == Taken::New).map(|(incoming, _)| incoming);
+        let mut connectors: Vec<ConnectorName> = new().flat_map(|incoming| incoming.connectors.iter().cloned()).collect();
+        connectors.sort_unstable();
+        connectors.dedup();
+        if !connectors.is_empty() {
+            (self.wake)(&connectors);
+        }
+        let observers = self.observers.load();
+        for (Incoming { event, connectors, .. }, taken) in incoming.iter().zip(taken) {
+            debug!(%source, event = event.id, incident = event.incident_id, kind = event.kind.as_str(), connectors = connectors.len(),
+                duplicate = *taken == Taken::Duplicate, "An event was taken in.");
+            for observer in observers.iter() {
+                observer(event, *taken);
+            }
+        }
+    }
+}

@@ -1,7 +1,11 @@
 //! One iLert incident event, as the host understands it.
 
 pub mod body;
+pub mod encoding;
+mod fields;
+mod identity;
 pub mod ilert;
+mod time;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
