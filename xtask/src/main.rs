@@ -1,2 +1,56 @@
-//! x
-fn main() {}
+//! The developer's commands: `cargo xtask demo`, `test`, `build`, `bench`, and their parts.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod component;
+mod debian;
+mod guest;
+mod process;
+mod rustup;
+mod stamp;
+mod system;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND> [ARGS]
+
+Commands:
+  demo [ARGS]      build everything, then run `incident-sink demo ARGS`
+  test [ARGS]      the same set-up, then every test; ARGS go to `cargo test`
+  build            target/plugins/dingtalk.wasm and target/release/incident-sink
+  bench [ARGS]     the benchmarks
+  build-plugins    only the plugins: target/plugins/*.wasm and the tests' fixtures
+  ci               what has to pass before a change lands: format, lints, tests
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let result = match command.as_str() {
+        "demo" => commands::demo(&rest),
+        "test" => commands::test(&rest),
+        "build" => commands::build(&rest),
+        "bench" => commands::bench(&rest),
+        "build-plugins" => commands::build_plugins(&rest),
+        "ci" => commands::ci(&rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What each command does, step by step.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{cargo, run, say};
+use crate::{guest, system, workspace};
+
+/// `cargo xtask demo`: everything that is needed, then the demo in the place of this process.
+pub(crate) fn demo(args: &[String]) -> Result<()> {
+    set_up()?;
+    let mut host = Command::new(workspace::binary("debug"));
+    host.arg("demo").args(args).current_dir(workspace::root());
+    become_program(&mut host)
+}
+
+/// `cargo xtask test`: the demo's set-up, then every test.
+pub(crate) fn test(args: &[String]) -> Result<()> {
+    set_up()?;
+    let left_out = system::prepare();
+    say("cargo test --workspace");
+    let mut cargo = cargo();
+    cargo.args(["test", "--workspace"]).args(args);
+    if !left_out.is_empty() {
+        cargo.env(system::LEFT_OUT, left_out.join(","));
+    }
+    run(&mut cargo)
+}
+
+/// `cargo xtask build`: what is released.
+pub(crate) fn build(args: &[String]) -> Result<()> {
+    no_arguments("build", args)?;
+    guest::build_all()?;
+    announce("release");
+    run(cargo().args(["build", "--release", "--package", "incident-sink"]))?;
+    say(workspace::binary("release").display());
+    Ok(())
+}
+
+/// `cargo xtask bench`: the package `bench` in `tests/bench`, which prints one table.
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    if !workspace::root().join("tests/bench/Cargo.toml").is_file() {
+        bail!("there are no benchmarks yet: `tests/bench` does not exist");
+    }
+    guest::build_all()?;
+    announce("release");
+    run(cargo().args(["run", "--release", "--package", "bench", "--"]).args(args))
+}
+
+/// `cargo xtask build-plugins`.
+pub(crate) fn build_plugins(args: &[String]) -> Result<()> {
+    no_arguments("build-plugins", args)?;
+    guest::build_all()
+}
+
+/// `cargo xtask ci`: what has to pass before a change lands.
+pub(crate) fn ci(args: &[String]) -> Result<()> {
+    no_arguments("ci", args)?;
+    run(Command::new("bash").arg(".ci/run").current_dir(workspace::root()))
+}
+
+/// What the demo and the tests share: the plugins and the host's binary.
+fn set_up() -> Result<()> {
+    guest::build_all()?;
+    announce("debug");
+    // With the tests, so that dependencies have the same features in both: `test` after `demo` compiles none of them again.
+    run(cargo().args(["build", "--workspace", "--bins", "--lib"]))
+}
+
+fn announce(profile: &str) {
+    if workspace::binary(profile).is_file() {
+        say(format_args!("bringing the host up to date ({profile})"));
+    } else {
+        say(format_args!("compiling the host ({profile}): the first build takes minutes, wasmtime's compiler is large"));
+    }
+}
+
+fn no_arguments(command: &str, args: &[String]) -> Result<()> {
+    match args.first() {
+        Some(first) => bail!("`{command}` takes no arguments, but got `{first}`"),
+        None => Ok(()),
+    }
+}
+
+/// Runs a program instead of this one, so that signals reach it and nothing else.
+#[cfg(unix)]
+fn become_program(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt as _;
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot run {}", OsStr::display(command.get_program())))
+}
+
+#[cfg(not(unix))]
+fn become_program(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {}", OsStr::display(command.get_program())))?;
+    std::process::exit(status.code().unwrap_or(1))
+}

@@ -1,0 +1,43 @@
+//! Programs of the system that some tests need.
+
+use crate::debian;
+use crate::process::{in_path, say};
+
+/// Tells tests which programs they have to do without, separated by commas. A test that needs one of them reports itself as left out.
+pub(crate) const LEFT_OUT: &str = "INCIDENT_SINK_LEFT_OUT";
+
+/// A program that tests start.
+struct Needed {
+    /// The package of Debian and Ubuntu that has it.
+    package: &'static str,
+    /// What tests start.
+    binary: &'static str,
+    /// What is left out without it.
+    used_by: &'static str,
+}
+
+/// To add one: a line here, and in the test a look at [`LEFT_OUT`].
+const NEEDED: &[Needed] = &[];
+
+/// Installs what is missing where that is possible. Returns the programs that tests have to do without.
+pub(crate) fn prepare() -> Vec<&'static str> {
+    let missing: Vec<&Needed> = NEEDED.iter().filter(|needed| is_missing(needed)).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let packages: Vec<&str> = missing.iter().map(|needed| needed.package).collect();
+    if debian::has_apt() {
+        debian::install(&packages);
+    }
+    let missing: Vec<&Needed> = missing.into_iter().filter(|needed| is_missing(needed)).collect();
+    if !missing.is_empty() {
+        let list: Vec<String> = missing.iter().map(|needed| format!("{} (for {})", needed.package, needed.used_by)).collect();
+        say(format_args!("tests are left out that need {}", list.join(", ")));
+    }
+    missing.into_iter().map(|needed| needed.binary).collect()
+}
+
+fn is_missing(needed: &Needed) -> bool {
+    // Debian keeps some servers out of the search path.
+    in_path(needed.binary).is_none() && !std::path::Path::new("/usr/sbin").join(needed.binary).is_file()
+}
