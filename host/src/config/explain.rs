@@ -105,7 +105,8 @@ pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
     format!("unknown key; {}", hint(name, known))
 }
 
-fn hint(name: &str, known: &[&str]) -> String {
+/// The known name that a wrong one was most likely meant to be; else all of them.
+pub(crate) fn hint(name: &str, known: &[&str]) -> String {
     let plain = |text: &str| text.to_lowercase().replace('-', "_");
     let distance = |candidate: &str| strsim::damerau_levenshtein(&plain(candidate), &plain(name));
     let nearest = known.iter().map(|known| (distance(known), known)).min();

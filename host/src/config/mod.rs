@@ -19,6 +19,7 @@ mod tests;
 
 pub use document::Document;
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use explain::{hint, read as read_section, unknown_key};
 pub use format::Format;
 pub use schema::secret_schema;
 pub use settings::{Admin, Ilert, Log, LogFormat, Server, Settings, Tls};

@@ -6,12 +6,19 @@
 pub mod backoff;
 pub mod batch;
 pub mod budget;
+pub mod connector;
 mod dispatcher;
+pub mod draft;
+pub mod egress;
+pub mod http;
 mod lane;
 pub mod pace;
 pub mod policy;
+pub mod schema;
+pub mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod variables;
 
 use std::sync::Arc;
 
