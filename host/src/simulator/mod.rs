@@ -1,12 +1,13 @@
 //! The other side of the wire, on loopback: a DingTalk group and an iLert API that say no as the real ones do.
 //!
 //! The demo and the tests use the same two servers. [`dingtalk::DingTalk`] is a robot server that checks every message against DingTalk's
-//! documentation and keeps what a group would see. `ilert::Ilert` is iLert's REST API, and posts the webhook events that follow from it.
+//! documentation and keeps what a group would see. [`ilert::Ilert`] is iLert's REST API, and posts the webhook events that follow from it.
 //! Both run on a clock that can be moved ([`timeline::Timeline`]), both can be made to fail, and both answer to `/_sim/…` over HTTP,
 //! so that a test of the real binary can steer them from another process. `terminal` and `svg` draw the conversation.
 
 pub mod dingtalk;
 mod front;
+pub mod ilert;
 pub mod timeline;
 
 use std::net::SocketAddr;
@@ -38,8 +39,11 @@ pub enum SimulatorError {
     /// No such alert.
     #[error("there is no alert {0}")]
     UnknownAlert(u64),
+    /// It is over, for good.
+    #[error("alert {0} has been resolved already")]
+    AlertResolved(u64),
     /// What was waited for did not come.
-    #[error("waited {waited:?} for {wanted} messages, but saw {seen}")]
+    #[error("waited {waited:?} for {wanted}, but saw {seen}")]
     TooFew {
         /// How many were asked for.
         wanted: u64,
