@@ -59,7 +59,7 @@ pub(super) type ReplyOut = (Result<wit::Replied, wit::Failure>,);
 pub(super) fn inspect(engine: &Engine, component: &Component) -> Result<(Outside, Exports), LoadError> {
     let outside = Outside { imports: imports(engine, component)?, ..exports(engine, component)? };
     let (sink, signer) = (interface(component, "sink")?, interface(component, "signer")?);
-    let inbox = match component.get_export_index(None, &full("inbox")) {
+    let inbox = match component.get_export_index(None, full("inbox")) {
         Some(inbox) => Some(Inbox {
             verify: function(component, &inbox, "inbox", "verify")?,
             read: function(component, &inbox, "inbox", "read")?,
@@ -113,13 +113,13 @@ fn exports(engine: &Engine, component: &Component) -> Result<Outside, LoadError>
     let Some(newest) = versions.last() else { return Err(LoadError::OtherWorld(exports)) };
     let same_track = |version: &&Version| version.major == 1 && version.pre.is_empty();
     let Some(version) = versions.iter().rev().find(same_track) else { return Err(LoadError::Contract(newest.clone())) };
-    let interactive = component.get_export_index(None, &full("inbox")).is_some();
+    let interactive = component.get_export_index(None, full("inbox")).is_some();
     let world = if interactive { "interactive-incident-sink" } else { "incident-sink" };
     Ok(Outside { world: format!("{PACKAGE}/{world}@{version}"), imports: Vec::new(), exports })
 }
 
 fn interface(component: &Component, name: &'static str) -> Result<ComponentExportIndex, LoadError> {
-    component.get_export_index(None, &full(name)).ok_or(LoadError::MissingInterface(name))
+    component.get_export_index(None, full(name)).ok_or(LoadError::MissingInterface(name))
 }
 
 fn function(

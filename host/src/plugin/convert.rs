@@ -111,3 +111,50 @@ fn link(link: &Link) -> wit::Link {
 fn image(image: &Image) -> wit::Image {
     wit::Image { alt: image.alt.clone(), src: image.src.clone(), href: image.href.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::host_event;
+    use super::*;
+
+    #[test]
+    fn times_carry_the_offset_of_their_own_season() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let offset = |at: &str| timestamp(at.parse().unwrap(), &berlin).offset_minutes;
+        assert_eq!((offset("2026-01-15T12:00:00Z"), offset("2026-07-15T12:00:00Z")), (60, 120));
+        assert_eq!(timestamp_ms(i64::MAX, &TimeZone::UTC).offset_minutes, 0);
+        let kolkata = TimeZone::get("Asia/Kolkata").unwrap();
+        assert_eq!(timestamp_ms(0, &kolkata), wit::Timestamp { unix_ms: 0, offset_minutes: 330 });
+    }
+
+    #[test]
+    fn details_are_cut_between_characters_and_shorter_in_a_batch() {
+        let mut host = host_event();
+        host.details = "é".repeat(20_000);
+        assert_eq!(event(&host, 0, 1, &TimeZone::UTC).details.len(), 16 << 10);
+        host.details = format!("a{}", "é".repeat(20_000));
+        let batched = event(&host, 3, 2, &TimeZone::UTC);
+        assert_eq!((batched.details.len(), batched.folded), (255, 3));
+    }
+
+    #[test]
+    fn every_kind_keeps_its_name() {
+        for known in Kind::KNOWN {
+            // The generated names are the contract's, in Rust's spelling.
+            let words: String = known.as_str().split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+            assert!(format!("{:?}", kind(&known)).ends_with(&words), "{known:?}");
+        }
+        assert_eq!(kind(&Kind::Other("merged".into())), wit::Kind::Other("merged".into()));
+    }
+
+    #[test]
+    fn an_event_keeps_everything_that_it_says() {
+        let seen = event(&host_event(), 0, 1, &TimeZone::UTC);
+        assert_eq!((seen.summary.as_str(), seen.severity), ("Disk full", Some(2)));
+        assert_eq!(seen.priority, Some(wit::Priority::High));
+        assert_eq!(seen.alert_source.unwrap().name, "Zabbix");
+        assert_eq!(seen.escalation_policy.as_deref(), Some("Ops"));
+        assert!(seen.responders[0].accepted && seen.responders[0].person.first_name == "Ada");
+        assert_eq!((seen.links.len(), seen.images.len()), (1, 1));
+    }
+}

@@ -27,6 +27,10 @@ pub mod registry;
 mod sandbox;
 mod schema_secrets;
 pub mod signature;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod units;
 
