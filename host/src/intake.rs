@@ -172,3 +172,7 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

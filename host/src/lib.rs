@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod plugin;
 pub mod route;
 pub mod secret;
+pub mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;

@@ -1,6 +1,12 @@
 //! Where events come in.
 
+pub mod auth;
 pub mod ilert_webhook;
+pub mod ndjson;
+pub mod problem;
+pub mod read;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 
@@ -47,6 +53,11 @@ pub type SourceTask = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, Re
 pub trait SourceConfig: std::fmt::Debug + Send + Sync {
     /// Everything wrong with it that can be known without touching anything.
     fn validate(&self, scope: SourceScope) -> Result<(), String>;
+
+    /// The paths that it takes on the public server: no two sources may have one in common.
+    fn paths(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// Makes the source. May look, spawns nothing.
     async fn build(&self, cx: SourceContext) -> Result<Source, String>;
