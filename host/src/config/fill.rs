@@ -47,7 +47,7 @@ impl Filler<'_> {
             Data::Bool(truth) => Value::Bool(truth),
             Data::Number(number) => Value::Number(number),
             Data::String(text) => {
-                if self.path.last().is_some_and(|key| names_a_secret(key)) {
+                if self.is_credential(&text) {
                     self.remember(&text);
                 }
                 Value::String(text)
@@ -113,6 +113,17 @@ impl Filler<'_> {
                 self.fault(at, text);
                 Value::Null
             }
+        }
+    }
+
+    /// Whether a text in place is a credential by its key. The addresses of servers and the paths of TLS keys are none, and people need them.
+    fn is_credential(&self, text: &str) -> bool {
+        let mut above = self.path.iter().rev().map(|key| key.to_ascii_lowercase());
+        let (Some(key), parent) = (above.next(), above.next()) else { return false };
+        match key.as_str() {
+            "key" if parent.as_deref() == Some("tls") => false,
+            key if key.ends_with("_url") => text.contains(['?', '@']),
+            key => names_a_secret(key),
         }
     }
 

@@ -1,1 +1,0 @@
-//! Config documents end to end.
