@@ -18,3 +18,4 @@ pub mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;
+pub mod telemetry;

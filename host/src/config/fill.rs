@@ -116,7 +116,8 @@ impl Filler<'_> {
         }
     }
 
-    /// Whether a text in place is a credential by its key. The addresses of servers and the paths of TLS keys are none, and people need them.
+    /// Whether a text in place is a credential by its key. The addresses of servers and the paths of TLS keys are none, and people need
+    /// them in the log.
     fn is_credential(&self, text: &str) -> bool {
         let mut above = self.path.iter().rev().map(|key| key.to_ascii_lowercase());
         let (Some(key), parent) = (above.next(), above.next()) else { return false };

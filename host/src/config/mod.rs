@@ -1,8 +1,8 @@
 //! Config: read, filled in, checked.
 //!
-//! A [`Document`] is a TOML, YAML or JSON text, parsed once: every value keeps its place, and every `{ env = "X" }` or `{ file = "p" }` table
-//! is replaced by the text that it names. Then each room deserialises its own sections through [`Document::get`], so that an error of any of
-//! them reads the same: file, line, column, key, and what to do. The host's own sections are [`Settings`].
+//! A [`Document`] is a TOML, YAML or JSON text, parsed once: every value keeps its place, and every `{ env = "X" }` or `{ file = "p" }`
+//! table is replaced by the text that it names. Then each room deserialises its own sections through [`Document::get`], so that an error
+//! of any of them reads the same: file, line, column, key, and what to do. The host's own sections are [`Settings`].
 
 mod document;
 mod error;

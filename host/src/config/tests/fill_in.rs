@@ -57,7 +57,9 @@ fn everything_that_cannot_be_filled_in_is_told_at_once() {
 
 #[test]
 fn a_text_under_a_key_that_names_a_secret_is_remembered() {
-    let document = parse("a: {secret: SEC1, access_token: T1, url: 'https://x', language: en, api_url: 'https://y', tls: {key: k.pem}}", Format::Yaml).unwrap();
+    let document =
+        parse("a: {secret: SEC1, access_token: T1, url: 'https://x', language: en, api_url: 'https://y', tls: {key: k.pem}}", Format::Yaml)
+            .unwrap();
     let mut secrets: Vec<&str> = document.secrets().iter().map(|secret| secret.expose()).collect();
     secrets.sort_unstable();
     assert_eq!(secrets, ["SEC1", "T1", "https://x"]);
