@@ -8,6 +8,8 @@ use super::text;
 
 /// Frames of a trap that are kept for the log.
 const FRAMES: usize = 12;
+/// The longest name of a function.
+const NAME: usize = 200;
 
 /// The data of a call's store: its limits, and whether it ran into one.
 #[derive(Debug)]
@@ -40,14 +42,18 @@ impl Sandbox {
     }
 }
 
-/// Where it happened, innermost first.
+/// Where it happened, innermost first; a function that calls itself stands once.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => text::line(text::prefix(name, 200)),
+        // Without the hash that the compiler adds.
+        Some(name) => text::line(text::prefix(&format!("{:#}", rustc_demangle::demangle(name)), NAME)),
         None => format!("function {}", frame.func_index()),
     };
-    trace.frames().iter().take(FRAMES).map(name).collect()
+    let mut names: Vec<String> = trace.frames().iter().map(name).collect();
+    names.dedup();
+    names.truncate(FRAMES);
+    names
 }
 
 impl ResourceLimiter for Sandbox {

@@ -62,7 +62,7 @@ fn a_crash_names_its_cause_and_its_place_and_harms_no_other_call() {
 fn endless_recursion_is_a_crash_of_the_plugin_alone() {
     let plugin = Guest::default().fields("(func $deep (call $deep))").runs("begin", "(call $deep)").load();
     let CallError::Trap { kind, frames } = begin(&plugin).unwrap_err() else { panic!("no trap") };
-    assert_eq!((kind.as_str(), frames.len()), ("call stack exhausted", 12));
+    assert_eq!((kind.as_str(), frames), ("call stack exhausted", vec!["deep".to_owned()]));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn no_call_sees_what_another_one_left() {
     let guest = Guest::default().fields("(global $seen (mut i32) (i32.const 0))");
     let guest = guest.runs("begin", LEAVES_A_TRACE).runs("sign", LEAVES_A_TRACE);
     let on_demand = Engine::new(EngineOptions { on_demand: true, ..EngineOptions::default() }).unwrap();
-    assert!(!on_demand.is_pooled() && engine().is_pooled());
+    assert!(!on_demand.is_pooled());
     for engine in [engine(), &on_demand] {
         let plugin = Plugin::load(engine, &guest.build(), &limits()).unwrap();
         for _ in 0..50 {

@@ -169,3 +169,8 @@ fn a_plugin_of_another_name_is_refused_where_a_name_is_asked_for() {
     let error = Plugin::load_as(engine(), &Guest::default().build(), &limits(), "mail").unwrap_err();
     assert_eq!(error.to_string(), "the plugin calls itself `chat`, but `mail` was expected");
 }
+
+#[test]
+fn the_host_was_built_with_the_contract_in_the_repository() {
+    assert!(WIT.contains(&format!("package incident-sink:plugin@{};", super::super::contract::VERSION)));
+}
