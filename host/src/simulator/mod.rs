@@ -3,12 +3,19 @@
 //! The demo and the tests use the same two servers. [`dingtalk::DingTalk`] is a robot server that checks every message against DingTalk's
 //! documentation and keeps what a group would see. [`ilert::Ilert`] is iLert's REST API, and posts the webhook events that follow from it.
 //! Both run on a clock that can be moved ([`timeline::Timeline`]), both can be made to fail, and both answer to `/_sim/…` over HTTP,
-//! so that a test of the real binary can steer them from another process. `terminal` and `svg` draw the conversation.
+//! so that a test of the real binary can steer them from another process. [`terminal`] and [`svg`] draw the conversation.
 
+mod card;
 pub mod dingtalk;
+#[cfg(test)]
+mod drawing_tests;
 mod front;
 pub mod ilert;
+mod markdown;
+pub mod svg;
+pub mod terminal;
 pub mod timeline;
+mod wrap;
 
 use std::net::SocketAddr;
 use std::time::Duration;
