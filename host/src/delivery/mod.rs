@@ -3,6 +3,7 @@
 //! A lane asks its sink to *prepare* a message for a batch of events, writes it down in the outbox, and lets the sink *attempt* it, as often as
 //! needed. The lane knows no chat system; the sink knows no queue.
 
+mod answers;
 pub mod backoff;
 pub mod batch;
 pub mod budget;
@@ -12,8 +13,11 @@ pub mod draft;
 pub mod egress;
 pub mod http;
 mod lane;
+pub mod links;
 pub mod pace;
+pub mod plugin_sink;
 pub mod policy;
+pub mod preview;
 pub mod schema;
 pub mod template;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A plugin's schema, compiled: checks the plugin's part of a connector's config and takes the secrets out of it.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jsonschema::PatternOptions;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
@@ -8,10 +10,14 @@ use serde_json::{Map, Value};
 
 use super::connector::{HOST_KEYS, Problem, escape};
 use crate::config::unknown_key;
+use crate::plugin::Plugin;
 use crate::secret::Secret;
 
 /// So many parts of a schema may apply to one value; more is no schema that people write.
 const MAX_PARTS: usize = 256;
+
+/// So many compiled schemas are kept.
+const MAX_VERSIONS: usize = 64;
 
 /// One plugin version's schema.
 pub struct PluginSchema {
@@ -146,6 +152,31 @@ impl PluginSchema {
             open.extend(schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(|schemas| schemas.values()));
         }
         parts
+    }
+}
+
+/// The schemas of the plugin versions in use, each compiled once.
+#[derive(Debug, Default)]
+pub struct Schemas(Mutex<HashMap<String, Arc<PluginSchema>>>);
+
+impl Schemas {
+    /// The schema of one version.
+    pub fn of(&self, plugin: &Plugin) -> Result<Arc<PluginSchema>, SchemaError> {
+        if let Some(known) = self.table().get(plugin.digest()) {
+            return Ok(Arc::clone(known));
+        }
+        let schema = Arc::new(PluginSchema::new(&plugin.descriptor().config_schema)?);
+        let mut table = self.table();
+        // Versions come and go; the few in use are compiled again at once.
+        if table.len() >= MAX_VERSIONS {
+            table.clear();
+        }
+        table.insert(plugin.digest().to_owned(), Arc::clone(&schema));
+        Ok(schema)
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<String, Arc<PluginSchema>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,342 @@
+//! A connector whose messages a plugin writes.
+//!
+//! `prepare` has the plugin write a request from events and the config without secrets. `attempt` has its other half sign that request from the
+//! secrets, lets egress judge the result, sends it, and has the plugin read the answer. Both halves are of the version that wrote the draft.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use tracing::warn;
+use url::Url;
+use zeroize::Zeroize;
+
+use super::answers::{self, fault, reason};
+use super::connector::{ConnectorConfig, Problem};
+use super::draft::{PluginDraft, Sending, Work};
+use super::egress::{self, Outgoing, Request, Stamp, Target};
+use super::http::{HttpClient, SendError};
+use super::links::Links;
+use super::schema::{Schemas, Split};
+use super::template::Template;
+use super::variables::Variables;
+use super::{Attempt, Healthcheck, IncidentSink, Item, MessageContext, Outcome, Pace, Prepared, Profile};
+use crate::config::hint;
+use crate::outbox::{Draft, Reason};
+use crate::plugin::{CallError, Plugin, PluginConfig, Registry, convert, wit};
+
+/// What all connectors share; makes their sinks.
+#[derive(Clone)]
+pub struct PluginSinks(Arc<Shared>);
+
+struct Shared {
+    registry: Registry,
+    allow: BTreeMap<String, Vec<Url>>,
+    http: HttpClient,
+    links: Arc<dyn Links>,
+    schemas: Schemas,
+}
+
+impl PluginSinks {
+    /// With the plugins of a config: their versions from the registry, their `allow` prefixes from their configs.
+    pub fn new(registry: Registry, plugins: &BTreeMap<String, PluginConfig>, http: HttpClient, links: Arc<dyn Links>) -> Self {
+        let allow = plugins.iter().map(|(name, config)| (name.clone(), config.allow.clone())).collect();
+        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas: Schemas::default() }))
+    }
+
+    /// Makes a connector's sink, or says everything that is wrong with the plugin's part of its config. Looks nothing up on the network.
+    pub fn build(&self, name: Arc<str>, config: Arc<ConnectorConfig>) -> Result<PluginSink, Vec<Problem>> {
+        let Some(plugin) = self.0.registry.current(config.kind()) else {
+            let names = self.0.registry.names();
+            let near = hint(config.kind(), &names.iter().map(String::as_str).collect::<Vec<_>>());
+            return Err(vec![Problem::at(&["type"], format!("there is no plugin `{}`; {near}", config.kind()))]);
+        };
+        let split = self.check(&plugin, &config)?;
+        let sink = PluginSink { shared: Arc::clone(&self.0), name, config, split: ArcSwapOption::empty() };
+        sink.split.store(Some(Arc::new(Versioned { digest: plugin.digest().into(), split })));
+        Ok(sink)
+    }
+
+    /// Checks a connector's config with one version of its plugin, in use or about to be: the schema, then the plugin's own check.
+    pub fn check(&self, plugin: &Plugin, config: &ConnectorConfig) -> Result<Split, Vec<Problem>> {
+        let schema = self.0.schemas.of(plugin).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
+        let split = schema.read(config.plugin_part())?;
+        let problems = plugin.check(&split.config).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
+        if problems.is_empty() {
+            return Ok(split);
+        }
+        Err(problems.into_iter().map(|wit::Problem { path, text }| Problem { pointer: path, text }).collect())
+    }
+}
+
+/// One connector.
+pub struct PluginSink {
+    shared: Arc<Shared>,
+    name: Arc<str>,
+    config: Arc<ConnectorConfig>,
+    /// The config as the version used last sees it.
+    split: ArcSwapOption<Versioned>,
+}
+
+struct Versioned {
+    digest: Box<str>,
+    split: Split,
+}
+
+/// What the plugin wrote.
+pub(super) struct Written {
+    pub(super) work: Work,
+    pub(super) covers: usize,
+}
+
+impl PluginSink {
+    /// The connector's config.
+    pub fn config(&self) -> &Arc<ConnectorConfig> {
+        &self.config
+    }
+
+    /// The connector's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What works, but most likely not as it was meant.
+    pub fn warnings(&self) -> Vec<Problem> {
+        self.config.warnings(&self.profile())
+    }
+
+    /// Looks whether the receiver can be reached and the plugin still takes the config. Sends no message.
+    pub fn healthcheck(&self) -> Healthcheck {
+        let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&self.config));
+        Box::pin(async move {
+            let sinks = PluginSinks(shared);
+            let plugin = sinks.0.registry.current(config.kind()).ok_or_else(|| no_plugin(config.kind()))?;
+            if let Err(problems) = sinks.check(&plugin, &config) {
+                let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
+                return Err(reason("config", texts.join("; "), "Correct the connector's config."));
+            }
+            sinks.0.http.probe(config.url(), config.timeout()).await.map_err(|error| unsent(&error))
+        })
+    }
+
+    pub(super) fn current(&self) -> Result<Plugin, Reason> {
+        self.shared.registry.current(self.config.kind()).ok_or_else(|| no_plugin(self.config.kind()))
+    }
+
+    /// The config as a version sees it.
+    fn split(&self, plugin: &Plugin) -> Result<Arc<Versioned>, Reason> {
+        if let Some(known) = self.split.load_full().filter(|known| *known.digest == *plugin.digest()) {
+            return Ok(known);
+        }
+        let wrong = |text: String| reason("config", text, "Correct the connector's config, or go back to the plugin's earlier version.");
+        let schema = self.shared.schemas.of(plugin).map_err(|error| wrong(error.to_string()))?;
+        let split = schema
+            .read(self.config.plugin_part())
+            .map_err(|problems| wrong(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")))?;
+        let versioned = Arc::new(Versioned { digest: plugin.digest().into(), split });
+        self.split.store(Some(Arc::clone(&versioned)));
+        Ok(versioned)
+    }
+
+    /// Has the plugin write one message. What it refuses or fails to write for a batch is asked for again for the first item alone, so that
+    /// the fault of one event is not another's, and a verdict is always about the event that it is given for.
+    pub(super) fn write(&self, plugin: &Plugin, batch: &[Item], cx: &MessageContext) -> Result<Written, Reason> {
+        let split = self.split(plugin)?;
+        let begin = |batch| self.begin(plugin, &split.split, batch, cx);
+        let mut step = begin(batch);
+        let mut covered = batch.len();
+        if batch.len() > 1 && !matches!(step, Ok(wit::Step::Send(_)) | Err(CallError::Busy)) {
+            warn!(connector = %self.name, events = batch.len(), "A digest could not be written; the first event is sent alone.");
+            step = begin(&batch[..1]);
+            covered = 1;
+        }
+        match step.map_err(|error| fault(&error))? {
+            wit::Step::Send(sending) => {
+                let covers = (sending.covers as usize).clamp(1, covered.max(1));
+                self.first_request(sending).map(|work| Written { work, covers })
+            }
+            wit::Step::Done(outcome) => Ok(Written { work: Work::Decided(answers::decided(outcome)), covers: 1 }),
+        }
+    }
+
+    fn begin(&self, plugin: &Plugin, split: &Split, batch: &[Item], cx: &MessageContext) -> Result<wit::Step, CallError> {
+        let zone = self.config.zone();
+        let events: Vec<wit::Event> = batch.iter().map(|item| convert::event(&item.event, item.folded, batch.len(), zone)).collect();
+        let mut context = self.context(cx);
+        context.links = batch.iter().flat_map(|item| self.shared.links.links(&self.name, &item.event, cx.now)).collect();
+        if let [item] = batch {
+            context.title = self.render("title", self.config.title(), item);
+            context.text = self.render("text", self.config.text(), item);
+        }
+        plugin.begin(&split.config, &events, &context)
+    }
+
+    /// What every call may know. Links and rendered templates belong to the events, so only `begin` gets them.
+    fn context(&self, cx: &MessageContext) -> wit::Context {
+        let zone = self.config.zone();
+        wit::Context {
+            connector: self.name.to_string(),
+            now: convert::timestamp_ms(cx.now, zone),
+            attempt: cx.attempt,
+            message_id: cx.key.clone(),
+            memo: cx.memo.clone(),
+            waiting: cx.waiting,
+            links: Vec::new(),
+            title: None,
+            text: None,
+            extra: zone.iana_name().map(|name| ("time-zone".to_owned(), name.to_owned())).into_iter().collect(),
+        }
+    }
+
+    /// A template that fails with this event does not keep it back: the plugin's own look takes its place.
+    fn render(&self, key: &str, template: Option<&Template>, item: &Item) -> Option<Vec<wit::Part>> {
+        let variables =
+            || Variables { event: Arc::clone(&item.event), connector: Arc::clone(&self.name), zone: self.config.zone().clone() };
+        match template?.render(variables()) {
+            Ok(parts) => Some(parts.into_iter().map(answers::part).collect()),
+            Err(error) => {
+                warn!(connector = %self.name, key, %error, "A template could not be rendered; the plugin's own look is used.");
+                None
+            }
+        }
+    }
+
+    fn first_request(&self, sending: wit::Sending) -> Result<Work, Reason> {
+        let work = Sending { step: 1, request: answers::request(sending.request), continuation: sending.continuation };
+        // Refused here already, the message is not opened at all.
+        self.admit(&work.request, &[])?;
+        Ok(Work::Send(work))
+    }
+
+    /// The one rule that says where a request may go.
+    pub(super) fn admit(&self, request: &Request, stamps: &[Stamp]) -> Result<Outgoing, Reason> {
+        let allow = self.shared.allow.get(self.config.kind()).map_or(&[][..], Vec::as_slice);
+        egress::admit(request, stamps, self.config.url(), allow)
+            .map_err(|error| reason("egress", error.to_string(), "Report it to the plugin's author; nothing was sent."))
+    }
+
+    /// Has the plugin's other half sign: it sees the secrets and an outline of the request.
+    pub(super) fn sign(&self, plugin: &Plugin, request: &Request, now: i64) -> Result<Vec<Stamp>, Reason> {
+        let split = self.split(plugin)?;
+        let mut secrets: Vec<(String, String)> =
+            split.split.secrets.iter().map(|(pointer, secret)| (pointer.to_string(), secret.expose().to_owned())).collect();
+        let outline = wit::Outline {
+            method: answers::method(request.method),
+            query: request.query.clone(),
+            body_sha256: Sha256::digest(&request.body).to_vec(),
+        };
+        let stamps = plugin.sign(&secrets, &outline, u64::try_from(now).unwrap_or_default());
+        secrets.iter_mut().for_each(|(_, secret)| secret.zeroize());
+        Ok(stamps.map_err(|error| fault(&error))?.into_iter().map(answers::stamp).collect())
+    }
+
+    /// Signs anew, since a signature is as old as its attempt.
+    fn signed(&self, plugin: &Plugin, request: &Request, now: i64) -> Result<Outgoing, Refused> {
+        let stamps = self.sign(plugin, request, now).map_err(Refused::ByPlugin)?;
+        self.admit(request, &stamps).map_err(Refused::ByEgress)
+    }
+
+    async fn send(&self, plugin: &Plugin, sending: &Sending, cx: &MessageContext) -> Attempt {
+        let outgoing = match self.signed(plugin, &sending.request, cx.now) {
+            Ok(outgoing) => outgoing,
+            // Nothing was sent: another version of the plugin may do better.
+            Err(Refused::ByPlugin(reason)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason }),
+            Err(Refused::ByEgress(reason)) => return Attempt::Done(Outcome::Rejected { reason }),
+        };
+        let answer = match self.shared.http.send(&outgoing, self.config.timeout()).await {
+            Ok(answer) => answer,
+            Err(error @ SendError::NotSent(_)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason: unsent(&error) }),
+            Err(error @ SendError::Unknown(_)) => {
+                let reason = reason("no-answer", error.to_string(), "The message is sent again unchanged; it may arrive twice.");
+                return Attempt::Done(Outcome::Unknown { reason });
+            }
+        };
+        let (status, hint) = (answer.status.to_string(), answers::retry_after_ms(&answer.headers, cx.now));
+        match self.resume(plugin, sending, &answers::response(answer), cx) {
+            Ok(wit::Step::Done(outcome)) => Attempt::Done(answers::judged(outcome, &status, hint).into()),
+            Ok(wit::Step::Send(next)) => self.next_request(plugin, sending.step, next),
+            // It was sent, and nobody can read the answer.
+            Err(reason) => Attempt::Done(Outcome::Unknown { reason }),
+        }
+    }
+
+    /// Has the plugin read an answer; twice where it did not get the time, since the answer cannot be had again.
+    fn resume(&self, plugin: &Plugin, sending: &Sending, answer: &wit::Response, cx: &MessageContext) -> Result<wit::Step, Reason> {
+        let (split, context) = (self.split(plugin)?, self.context(cx));
+        let call = || plugin.resume(&split.split.config, &sending.continuation, answer, &context);
+        match call() {
+            Err(CallError::Busy | CallError::Deadline { .. }) => call(),
+            result => result,
+        }
+        .map_err(|error| fault(&error))
+    }
+
+    fn next_request(&self, plugin: &Plugin, step: u32, next: wit::Sending) -> Attempt {
+        let request = answers::request(next.request);
+        let limit = plugin.limits().steps;
+        if step >= limit {
+            let text = format!("the plugin wants more than {limit} requests for one message");
+            let reason = reason("too-many-steps", text, "Report it to the plugin's author.");
+            return Attempt::Done(Outcome::Rejected { reason });
+        }
+        if let Err(reason) = self.admit(&request, &[]) {
+            return Attempt::Done(Outcome::Rejected { reason });
+        }
+        let paced = request.target == Target::Connector;
+        let work = Work::Send(Sending { step: step + 1, request, continuation: next.continuation });
+        Attempt::Next { draft: PluginDraft::new(work).seal(plugin.digest()), paced }
+    }
+}
+
+/// Who did not let a request go.
+enum Refused {
+    ByPlugin(Reason),
+    ByEgress(Reason),
+}
+
+fn no_plugin(kind: &str) -> Reason {
+    reason("plugin-missing", format!("the plugin `{kind}` is not installed"), "Install it with `incident-sink plugin install`.")
+}
+
+fn unsent(error: &SendError) -> Reason {
+    reason("unreachable", error.to_string(), "Check the connector's URL, the network and the proxy.")
+}
+
+#[async_trait]
+impl IncidentSink for PluginSink {
+    fn profile(&self) -> Profile {
+        let Some(plugin) = self.shared.registry.current(self.config.kind()) else { return Profile { pace: None, max_batch: 1 } };
+        let descriptor = plugin.descriptor();
+        let ms = |ms: u64| u32::try_from(ms).unwrap_or(u32::MAX);
+        let pace = |pace: &wit::Pace| Pace { messages: pace.messages, window_ms: ms(pace.window_ms), penalty_ms: ms(pace.penalty_ms) };
+        Profile { pace: descriptor.pace.as_ref().map(pace), max_batch: descriptor.max_batch as usize }
+    }
+
+    fn prepare(&self, batch: &[Item], cx: &MessageContext) -> Result<Prepared, Reason> {
+        let plugin = self.current()?;
+        let written = self.write(&plugin, batch, cx)?;
+        Ok(Prepared { draft: PluginDraft::new(written.work).seal(plugin.digest()), covers: written.covers })
+    }
+
+    fn can_attempt(&self, draft: &Draft) -> bool {
+        match PluginDraft::open(draft) {
+            Ok(PluginDraft { work: Work::Decided(_), .. }) => true,
+            Ok(_) => self.shared.registry.version(self.config.kind(), &draft.author).is_some(),
+            Err(_) => false,
+        }
+    }
+
+    async fn attempt(&self, draft: &Draft, cx: &MessageContext) -> Attempt {
+        let again = |reason| Attempt::Done(Outcome::Retry { after_ms: 0, reason });
+        match PluginDraft::open(draft) {
+            Ok(PluginDraft { work: Work::Decided(decided), .. }) => Attempt::Done(decided.into()),
+            Ok(PluginDraft { work: Work::Send(sending), .. }) => match self.shared.registry.version(self.config.kind(), &draft.author) {
+                Some(plugin) => self.send(&plugin, &sending, cx).await,
+                None => again(no_plugin(self.config.kind())),
+            },
+            Err(error) => again(reason("draft", error.to_string(), "The message is written anew.")),
+        }
+    }
+}
