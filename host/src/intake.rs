@@ -15,6 +15,9 @@ use crate::route::Routes;
 /// The most items in one transaction; a larger batch becomes several.
 pub const MAX_BATCH: usize = 1000;
 
+/// Unreadable items of one transaction that get a log line of their own.
+const LOGGED_ITEMS: usize = 5;
+
 /// Tells lanes that events wait for them.
 pub type Wake = Arc<dyn Fn(&[ConnectorName]) + Send + Sync>;
 
@@ -144,8 +147,11 @@ impl Inner {
             error!(%source, %error, "The outbox did not take a batch in; its sender is told to come again.");
         })?;
         self.announce(source, &incoming, &taken);
-        for Rejected { index, error } in &rejected {
+        for Rejected { index, error } in rejected.iter().take(LOGGED_ITEMS) {
             warn!(%source, index, %error, "An item could not be read and is kept as a dead letter.");
+        }
+        if rejected.len() > LOGGED_ITEMS {
+            warn!(%source, items = rejected.len() - LOGGED_ITEMS, "More items of the batch could not be read and are kept as dead letters.");
         }
         report.accepted += taken.iter().filter(|taken| **taken == Taken::New).count();
         report.duplicates += taken.iter().filter(|taken| **taken == Taken::Duplicate).count();

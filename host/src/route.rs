@@ -170,7 +170,7 @@ impl Routes {
     pub fn explain(&self, event: &Event) -> Vec<Explanation> {
         let candidates = self.candidates(event);
         let explain = |(index, action): (usize, &Action)| {
-            let source_fits = candidates.iter().any(|candidate| *candidate as usize == index);
+            let source_fits = candidates.binary_search_by(|candidate| (*candidate as usize).cmp(&index)).is_ok();
             let reasons = action.reasons_against(event, source_fits);
             let name = &action.config.name;
             Explanation {

@@ -135,3 +135,12 @@ proptest! {
         prop_assert_eq!(routes.connectors_for(&event), expected);
     }
 }
+
+#[test]
+fn the_few_actions_of_a_source_are_found_among_ten_thousand() {
+    let one = |n: u64| json!({"connector": format!("c{}", n % 100), "alert_sources": [n]});
+    let routes = Routes::new(actions((0..10_000).map(one).collect()));
+    let event = event(json!({"id": 1, "alertSource": {"id": 4242}}));
+    assert_eq!(routes.candidates(&event), [4242]);
+    assert_eq!(sent(&routes, &event), ["c42"]);
+}

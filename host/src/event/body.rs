@@ -15,6 +15,9 @@ pub const MAX_EVENT: usize = 256 * 1024;
 /// The largest body, in bytes, both as it comes and decompressed: many events may come in one.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
+/// The most items of one body: real events are larger than the 160 bytes that this leaves for each.
+pub const MAX_ITEMS: usize = 100_000;
+
 /// One item of a body.
 #[derive(Clone, Debug)]
 pub struct RawItem {
@@ -64,6 +67,9 @@ pub enum BodyError {
         /// What is wrong there.
         text: String,
     },
+    /// More than [`MAX_ITEMS`].
+    #[error("the body has more than {MAX_ITEMS} items; send smaller batches")]
+    TooManyItems,
     /// One single event, over [`MAX_EVENT`].
     #[error("the event has {size} bytes, more than the limit of {MAX_EVENT}")]
     EventTooLarge {
@@ -81,6 +87,7 @@ pub fn split(body: &[u8], content_encoding: Option<&str>, limit: usize) -> Resul
     }
     match documents(&body) {
         Ok(documents) => items(documents),
+        Err(_) if body.split(|byte| *byte == b'\n').nth(MAX_ITEMS).is_some() => Err(BodyError::TooManyItems),
         Err(error) => lines(&body).ok_or_else(|| not_json(&error)),
     }
 }
@@ -90,6 +97,7 @@ fn documents(body: &Bytes) -> Result<Vec<Bytes>, serde_json::Error> {
     serde_json::Deserializer::from_slice(body)
         .into_iter::<&RawValue>()
         .map(|document| document.map(|document| body.slice_ref(document.get().as_bytes())))
+        .take(MAX_ITEMS + 1)
         .collect()
 }
 
@@ -99,11 +107,14 @@ fn items(documents: Vec<Bytes>) -> Result<Vec<RawItem>, BodyError> {
     for document in documents {
         if document.starts_with(b"[") {
             let elements: Vec<&RawValue> = serde_json::from_slice(&document).map_err(|error| not_json(&error))?;
-            items.extend(elements.into_iter().map(|element| item(document.slice_ref(element.get().as_bytes()))));
+            items.extend(elements.into_iter().take(MAX_ITEMS + 1).map(|element| item(document.slice_ref(element.get().as_bytes()))));
         } else if single && document.len() > MAX_EVENT {
             return Err(BodyError::EventTooLarge { size: document.len() });
         } else {
             items.push(item(document));
+        }
+        if items.len() > MAX_ITEMS {
+            return Err(BodyError::TooManyItems);
         }
     }
     Ok(items)

@@ -78,6 +78,15 @@ fn a_single_event_over_the_limit_is_refused_and_one_among_others_is_an_item() {
 }
 
 #[test]
+fn a_body_of_countless_tiny_items_is_refused() {
+    let many = MAX_ITEMS + 1;
+    for body in ["{}".repeat(many), "{}\n".repeat(many), format!("[{}0]", "0,".repeat(many)), "{}\n".repeat(many) + "oops"] {
+        assert!(matches!(split(body.as_bytes(), None, MAX_BODY), Err(BodyError::TooManyItems)));
+    }
+    assert_eq!(split("{}\n".repeat(MAX_ITEMS).as_bytes(), None, MAX_BODY).unwrap().len(), MAX_ITEMS);
+}
+
+#[test]
 fn deep_nesting_is_an_error_of_the_item() {
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
     assert!(split(deep.as_bytes(), None, MAX_BODY).unwrap()[0].value.is_err());

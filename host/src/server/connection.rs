@@ -71,11 +71,13 @@ async fn serve_http(io: impl AsyncRead + AsyncWrite + Unpin + Send, service: Ser
         .serve_connection(TokioIo::new(io), answer);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        // First the stop, so that an answer that is ready at the same moment says `connection: close`.
+        biased;
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        ended = connection.as_mut() => ended,
     };
     if let Err(error) = ended {
         debug!(%peer, %error, "A connection broke off.");

@@ -26,10 +26,12 @@ use super::problem::Problem;
 use super::read::{read_items, unreadable};
 use super::{Source, SourceConfig, SourceContext, SourceScope};
 use crate::config::secret_schema;
-use crate::event::body::{self, BodyError, MAX_BODY, MAX_EVENT, RawItem};
+use crate::event::Event;
+use crate::event::body::{self, BodyError, MAX_BODY, MAX_EVENT};
 use crate::event::encoding::{ACCEPTED, DecodeError};
 use crate::event::ilert::EdgeHeaders;
 use crate::intake::IntakeError;
+use crate::outbox::Unreadable;
 use crate::secret::Secret;
 
 /// How long a sender may take for its body.
@@ -111,7 +113,7 @@ impl SourceConfig for IlertWebhookConfig {
     }
 
     async fn build(&self, cx: SourceContext) -> Result<Source, String> {
-        let webhook = Webhook { cx, guard: self.guard()?, large: Semaphore::new(LARGE_AT_ONCE), body_timeout: BODY_TIMEOUT };
+        let webhook = Webhook { cx, guard: self.guard()?, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)), body_timeout: BODY_TIMEOUT };
         let methods = get(greet).post(receive).put(receive).with_state(Arc::new(webhook));
         Ok(Source { routes: Router::new().route(&self.path, methods), task: None })
     }
@@ -120,7 +122,7 @@ impl SourceConfig for IlertWebhookConfig {
 struct Webhook {
     cx: SourceContext,
     guard: Guard,
-    large: Semaphore,
+    large: Arc<Semaphore>,
     body_timeout: Duration,
 }
 
@@ -153,11 +155,10 @@ impl Webhook {
             return Err(temporary(&IntakeError::Closing));
         }
         let body = self.read_body(&parts.headers, body).await?;
-        let items = match self.split(&parts.headers, body.clone()).await? {
-            Ok(items) => items,
+        let events = match self.read_events(parts.headers, body.clone()).await? {
+            Ok(events) => events,
             Err(error) => return Err(self.refuse(&body, &error).await),
         };
-        let events = read_items(&self.cx.name, items, &edge_headers(&parts.headers), &self.cx.clock);
         let report = self.cx.intake.accept(&self.cx.name, events).await.map_err(|error| temporary(&error))?;
         Ok((StatusCode::ACCEPTED, Json(report)).into_response())
     }
@@ -186,18 +187,21 @@ impl Webhook {
         tokio::time::timeout(self.body_timeout, read).await.map_err(late)?
     }
 
-    /// Takes the body apart; a large one on a thread of its own, so that it holds up nobody else.
-    async fn split(&self, headers: &HeaderMap, body: Bytes) -> Result<Result<Vec<RawItem>, BodyError>, Problem> {
-        let encoding = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        if body.len() <= MAX_EVENT && encoding.is_none() {
-            return Ok(body::split(&body, None, MAX_BODY));
+    /// Reads the events of a body; of a large one on a thread of its own, so that it holds up nobody else.
+    async fn read_events(self: &Arc<Self>, headers: HeaderMap, body: Bytes) -> Result<Result<Events, BodyError>, Problem> {
+        if body.len() <= MAX_EVENT && !headers.contains_key(CONTENT_ENCODING) {
+            return Ok(read_events(&self.cx, &headers, &body));
         }
         let busy = || Problem::come_again("too many large batches at once", COME_AGAIN);
-        let permit = tokio::time::timeout(self.body_timeout, self.large.acquire()).await;
-        let Ok(Ok(_permit)) = permit else { return Err(busy()) };
-        let split = tokio::task::spawn_blocking(move || body::split(&body, encoding.as_deref(), MAX_BODY));
+        let permit = tokio::time::timeout(self.body_timeout, Arc::clone(&self.large).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Err(busy()) };
+        let webhook = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read_events(&webhook.cx, &headers, &body)
+        });
         // Fails only where the runtime is ending.
-        split.await.map_err(|_| busy())
+        read.await.map_err(|_| busy())
     }
 
     /// Keeps what cannot be read, then says why. If it cannot be kept, the sender is to come again.
@@ -209,7 +213,9 @@ impl Webhook {
             }
         }
         match error {
-            BodyError::EventTooLarge { .. } | BodyError::Decode(DecodeError::TooLarge { .. }) => too_large(&error.to_string()),
+            BodyError::EventTooLarge { .. } | BodyError::TooManyItems | BodyError::Decode(DecodeError::TooLarge { .. }) => {
+                too_large(&error.to_string())
+            }
             BodyError::Decode(DecodeError::Unsupported(_)) => {
                 Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content encoding is not supported", error.to_string())
                     .header(HeaderName::from_static("accept-encoding"), HeaderValue::from_static(ACCEPTED))
@@ -223,6 +229,14 @@ impl Webhook {
             BodyError::Empty => Problem::new(StatusCode::BAD_REQUEST, "The body is empty", error.to_string()),
         }
     }
+}
+
+type Events = Vec<Result<Event, Unreadable>>;
+
+fn read_events(cx: &SourceContext, headers: &HeaderMap, body: &[u8]) -> Result<Events, BodyError> {
+    let encoding = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let items = body::split(body, encoding.as_deref(), MAX_BODY)?;
+    Ok(read_items(&cx.name, items, &edge_headers(headers), &cx.clock))
 }
 
 fn too_large(detail: &str) -> Problem {
