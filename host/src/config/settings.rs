@@ -63,7 +63,7 @@ pub struct Admin {
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// What callers must show; needed where others than this machine can connect.
-    #[schemars(schema_with = "optional_secret")]
+    #[schemars(schema_with = "secret_schema")]
     pub token: Option<Secret>,
 }
 
@@ -75,10 +75,10 @@ pub struct Ilert {
     #[schemars(with = "String")]
     pub api_url: Url,
     /// An API key, to read alerts, accept and resolve them.
-    #[schemars(schema_with = "optional_secret")]
+    #[schemars(schema_with = "secret_schema")]
     pub api_key: Option<Secret>,
     /// An alert source's integration key, to write comments.
-    #[schemars(schema_with = "optional_secret")]
+    #[schemars(schema_with = "secret_schema")]
     pub integration_key: Option<Secret>,
     /// How often to look for alerts that no webhook told of: 10s to 1d.
     pub reconcile_interval: Span,
@@ -106,10 +106,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-fn optional_secret(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    secret_schema(generator)
 }
 
 impl Default for Server {
