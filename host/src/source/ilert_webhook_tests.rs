@@ -179,6 +179,17 @@ async fn the_edge_connectors_headers_count_for_a_single_event_only() {
     assert_eq!((batches[0].0[0].event.id.as_str(), batches[0].0[0].event.kind.as_str()), ("edge:41", "resolved"));
 }
 
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_given_up_with_503() {
+    let door = Door::new();
+    let (guard, large) = (Guard::default(), Arc::new(Semaphore::new(1)));
+    let webhook = Arc::new(Webhook { cx: door.context(), guard, large, body_timeout: Duration::from_millis(5) });
+    let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let response = receive(State(webhook), Request::new(never)).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().contains_key("retry-after") && door.outbox.batches().is_empty());
+}
+
 #[test]
 fn configs_that_cannot_work_say_what_to_change() {
     let cases = [
