@@ -13,6 +13,7 @@ use super::engine::Engine;
 use super::limits::Limits;
 use super::load::{self, LoadError};
 use super::signature;
+use super::units::Size;
 
 /// One plugin in the config.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -88,7 +89,7 @@ impl PluginConfig {
     /// Reads the file, checks its digest and signature, and loads it as `name`. Blocks.
     pub fn load(&self, engine: &Engine, name: &str, base: &Path) -> Result<Plugin, LoadError> {
         let path = base.join(&self.path);
-        let bytes = self.read(&path)?;
+        let bytes = read_capped(&path, self.limits.component)?;
         self.check_origin(&bytes, || signature::read(&path))?;
         Plugin::load_as(engine, &bytes, &self.limits, name)
     }
@@ -103,17 +104,6 @@ impl PluginConfig {
             })
         })?;
         Plugin::load_as(engine, bytes, &self.limits, name)
-    }
-
-    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
-        let limit = self.limits.component;
-        match read_capped(path, limit.0 as u64) {
-            Ok(bytes) => Ok(bytes),
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                Err(LoadError::TooLarge { size: std::fs::metadata(path).map_or(0, |file| file.len()), limit })
-            }
-            Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
-        }
     }
 
     /// The pin and the signature.
@@ -131,12 +121,16 @@ impl PluginConfig {
     }
 }
 
-/// Reads a file of a bounded size; [`io::ErrorKind::FileTooLarge`] for a larger one.
-pub(super) fn read_capped(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// Reads a file that has at most so many bytes.
+pub(super) fn read_capped(path: &Path, limit: Size) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::ErrorKind::FileTooLarge.into());
+    // The size is not believed: the file may grow while it is read, or be a device.
+    let read = file.take(limit.0 as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if read > limit.0 {
+        return Err(LoadError::TooLarge { size: size.max(read as u64), limit });
     }
     Ok(bytes)
 }

@@ -1,11 +1,17 @@
 //! What an operator sees of a plugin before trusting it: `plugin inspect`.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::call::Plugin;
+use super::config::read_capped;
+use super::engine::Engine;
+use super::limits::Limits;
+use super::load::LoadError;
+use super::signature::{self, PublicKey, SignatureError};
 use super::wit;
 
 /// Whether a file is signed, and by whom.
@@ -76,7 +82,30 @@ impl From<wit::Pace> for PaceView {
     }
 }
 
+impl SignatureState {
+    /// Of a file with these bytes: looks for `FILE.sig` beside it.
+    pub fn of(file: &Path, bytes: &[u8], keys: &[PublicKey]) -> SignatureState {
+        let verified = match signature::read(file) {
+            Err(SignatureError::Missing { .. }) => return SignatureState::Unsigned,
+            Ok(_) if keys.is_empty() => return SignatureState::Unchecked,
+            Ok(text) => signature::verify(keys, bytes, &text).map(PublicKey::to_base64),
+            Err(error) => Err(error),
+        };
+        match verified {
+            Ok(key) => SignatureState::Trusted { key },
+            Err(error) => SignatureState::Untrusted { error: error.to_string() },
+        }
+    }
+}
+
 impl Inspection {
+    /// Of a file, that is loaded for it but not put to use. Blocks.
+    pub fn read(engine: &Engine, file: &Path, limits: &Limits, keys: &[PublicKey]) -> Result<Inspection, LoadError> {
+        let bytes = read_capped(file, limits.component)?;
+        let plugin = Plugin::load(engine, &bytes, limits)?;
+        Ok(Inspection::of(&plugin, SignatureState::of(file, &bytes, keys)))
+    }
+
     /// Of a loaded plugin.
     pub fn of(plugin: &Plugin, signature: SignatureState) -> Inspection {
         let descriptor = plugin.descriptor();

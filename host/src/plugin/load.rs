@@ -58,8 +58,8 @@ pub enum LoadError {
     /// WebAssembly without the component model.
     #[error("the file is a core module, not a component; encode it with `wasm-tools component new` or build it with `cargo xtask build`")]
     CoreModule,
-    /// It does not compile.
-    #[error("the component is cut short, damaged, or uses WebAssembly features that are switched off: {0}")]
+    /// It does not compile, or does not fit.
+    #[error("the component is damaged, cut short, or asks for what the sandbox does not offer: {0}")]
     Invalid(String),
     /// It wants something of the host.
     #[error("the component imports `{0}`; a plugin may import nothing but `incident-sink:plugin/types`")]
@@ -165,7 +165,11 @@ fn try_out(core: &Core) -> Result<(), LoadError> {
     let mut store = core.engine.store(&core.limits);
     match core.pre.instantiate(&mut store) {
         Ok(instance) => core.exports.check(&mut store, &instance),
-        Err(error) => Err(LoadError::Instantiate(store.data().explain(&error, &core.limits))),
+        Err(error) => Err(match store.data().explain(&error, &core.limits) {
+            // Nothing ran: there is more of a table, or are more parts, than the limits have room for.
+            CallError::Malformed(detail) => LoadError::Invalid(detail),
+            fault => LoadError::Instantiate(fault),
+        }),
     }
 }
 

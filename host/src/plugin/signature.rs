@@ -3,6 +3,8 @@
 //! The signature is over the file's bytes as they are, so `openssl pkeyutl -sign -rawin` makes the same one. In the file it is base64; keys
 //! are PEM (PKCS #8, SPKI), public ones also the base64 of their 32 bytes.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -12,7 +14,7 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use zeroize::{Zeroize, Zeroizing};
 
-/// The largest signature file that is read.
+/// What is read of a signature file.
 const FILE: u64 = 4096;
 
 /// Why a signature does not count.
@@ -114,8 +116,11 @@ pub fn path_of(file: &Path) -> PathBuf {
 /// Reads the signature of a file.
 pub fn read(file: &Path) -> Result<String, SignatureError> {
     let path = path_of(file);
-    match super::config::read_capped(&path, FILE) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| SignatureError::Malformed),
+    let mut text = String::new();
+    let opened = File::open(&path).and_then(|file| file.take(FILE).read_to_string(&mut text));
+    match opened {
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(SignatureError::Malformed),
         Err(source) => Err(SignatureError::Missing { path, source }),
     }
 }

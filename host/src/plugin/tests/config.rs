@@ -145,3 +145,20 @@ fn an_inspection_shows_all_that_an_operator_decides_by() {
     assert_eq!(json["signature"]["state"], "unsigned");
     assert_eq!(json["sha256"].as_str().unwrap().len(), 64);
 }
+
+#[test]
+fn an_inspection_of_a_file_tells_how_it_is_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "chat.wasm", &Guest::default());
+    let file = folder.path().join("chat.wasm");
+    let pair = signature::generate().unwrap();
+    let state = |keys: &[signature::PublicKey]| Inspection::read(engine(), &file, &limits(), keys).unwrap().signature;
+    assert_eq!(state(&[]), SignatureState::Unsigned);
+    let signed = signature::sign(&pair.private_pem, &std::fs::read(&file).unwrap()).unwrap();
+    std::fs::write(signature::path_of(&file), signed).unwrap();
+    assert_eq!(state(&[]), SignatureState::Unchecked);
+    assert_eq!(state(std::slice::from_ref(&pair.public)), SignatureState::Trusted { key: pair.public.to_base64() });
+    assert!(matches!(state(&[signature::generate().unwrap().public]), SignatureState::Untrusted { .. }));
+    std::fs::write(signature::path_of(&file), [0xff; 9]).unwrap();
+    assert!(matches!(state(&[pair.public]), SignatureState::Untrusted { .. }));
+}

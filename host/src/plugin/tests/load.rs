@@ -155,6 +155,14 @@ fn a_plugin_that_cannot_start_is_refused() {
 }
 
 #[test]
+fn tables_and_parts_beyond_the_limits_are_refused() {
+    for fields in ["(table 20000 funcref)", "(table 200000 funcref)", "(table 1 funcref) (table 1 funcref) (table 1 funcref)"] {
+        let error = Plugin::load(engine(), &Guest::default().fields(fields).build(), &limits()).unwrap_err();
+        assert!(matches!(error, LoadError::Invalid(_)), "{fields}: {error}");
+    }
+}
+
+#[test]
 fn a_describe_that_fails_or_lies_is_refused() {
     let crash = Guest::default().runs("describe", "unreachable").build();
     assert!(refused(&crash).starts_with("the plugin's `describe` fails: the plugin crashed"));
