@@ -65,7 +65,8 @@ pub(crate) fn ci(args: &[String]) -> Result<()> {
 fn set_up() -> Result<()> {
     guest::build_all()?;
     announce("debug");
-    // With the tests, so that dependencies have the same features in both: `test` after `demo` compiles none of them again.
+    // The whole workspace, as the tests do: with `-p incident-sink` dependencies would have other features, and `test` after `demo` would
+    // compile wasmtime again.
     run(cargo().args(["build", "--workspace", "--bins", "--lib"]))
 }
 

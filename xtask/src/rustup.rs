@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::process::{in_path, output, run_while_alive, say};
 use crate::toolchain::{TARGET, current_rustc, sysroot};
+use crate::workspace;
 
 /// How long a download may stand still. A machine without a network must not wait for rustup's own retries.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a failure is remembered, so that not every build waits for the next one.
+const MEMORY: Duration = Duration::from_secs(3600);
 
 /// Whether the compiler that cargo uses belongs to rustup.
 pub(crate) fn is_current() -> bool {
@@ -20,11 +24,30 @@ pub(crate) fn is_current() -> bool {
 /// Downloads the target into the current toolchain; says whether that worked.
 pub(crate) fn add_target() -> Result<bool> {
     let Some(toolchain) = toolchain_name() else { return Ok(false) };
+    let note = workspace::guest_target().join("rustup-failed");
+    if failed_lately(&note) {
+        say(format_args!("rustup failed within the last hour, not tried again (delete {} to do so)", note.display()));
+        return Ok(false);
+    }
     say(format_args!("rustup target add {TARGET}, for {toolchain}"));
     let mut command = Command::new("rustup");
     command.args(["target", "add", TARGET, "--toolchain", &toolchain]);
     let home = home();
-    run_while_alive(&mut command, PATIENCE, || home.as_deref().map_or(0, downloaded))
+    let added = run_while_alive(&mut command, PATIENCE, || home.as_deref().map_or(0, downloaded))?;
+    if !added {
+        write_note(&note)?;
+    }
+    Ok(added)
+}
+
+fn failed_lately(note: &Path) -> bool {
+    let age = note.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age < MEMORY)
+}
+
+fn write_note(note: &Path) -> Result<()> {
+    std::fs::create_dir_all(workspace::guest_target()).context("cannot create target/guest")?;
+    std::fs::write(note, "").with_context(|| format!("cannot write {}", note.display()))
 }
 
 /// The current toolchain by rustup's name, from where its compiler lies.

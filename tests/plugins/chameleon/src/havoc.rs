@@ -36,7 +36,7 @@ pub(crate) fn take_all_memory() -> u32 {
     taken
 }
 
-/// Spins, traps, overflows or takes all memory where the behaviour is that way's name and this call's.
+/// Spins or traps, where the behaviour names that and this call: `spin-begin`, `trap-sign`.
 pub(crate) fn at(behaviour: &str, call: &str) {
     match behaviour.split_once('-') {
         Some(("spin", at)) if at == call => spin(),
