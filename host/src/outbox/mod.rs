@@ -250,7 +250,7 @@ pub struct ConnectorStatus {
 }
 
 /// What went wrong with the outbox.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutboxError {
     /// For now: a full or read-only disk, a lost database. The sender is told to come again.
     #[error("the outbox cannot take anything in at the moment: {0}")]
@@ -264,6 +264,9 @@ pub enum OutboxError {
     /// There is no such message.
     #[error("there is no message {}", .0.0)]
     NotFound(MessageId),
+    /// The call does not fit what is there (a message that is not open, an event that does not wait); nothing was changed.
+    #[error("{0}")]
+    Conflict(String),
     /// The outbox was closed.
     #[error("the outbox is closed")]
     Closed,

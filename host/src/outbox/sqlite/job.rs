@@ -1,0 +1,88 @@
+//! Work for the writer, and how its result comes back.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::accept::{Answer, Delivery};
+use super::desk::Desk;
+use super::fault::Fault;
+use crate::outbox::OutboxError;
+
+/// Work for the writer.
+pub(super) enum Job {
+    /// Events to take in.
+    Accept(Delivery, oneshot::Sender<Answer>),
+    /// Any other change.
+    Change(Box<dyn Task>),
+    /// The last job; answered when the file is closed and the lock is free.
+    Close(oneshot::Sender<()>),
+}
+
+/// A job with its place in the bounded queue, which is free again once the writer has taken the job.
+pub(super) struct Envelope {
+    pub(super) job: Job,
+    pub(super) _slot: Option<OwnedSemaphorePermit>,
+}
+
+/// A change: run at most once, then told what became of it.
+pub(super) trait Task: Send {
+    /// Makes the change. After an `Err` it is undone.
+    fn run(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault>;
+
+    /// Answers the caller: with the result, or with why there is none.
+    fn tell(self: Box<Self>, outcome: Result<(), OutboxError>);
+}
+
+struct Change<T, W> {
+    work: Option<W>,
+    value: Option<T>,
+    caller: oneshot::Sender<Result<T, OutboxError>>,
+}
+
+impl<T: Send, W: FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send> Task for Change<T, W> {
+    fn run(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault> {
+        if let Some(work) = self.work.take() {
+            self.value = Some(work(desk)?);
+        }
+        Ok(())
+    }
+
+    fn tell(self: Box<Self>, outcome: Result<(), OutboxError>) {
+        let Change { value, caller, .. } = *self;
+        let answer = outcome.and_then(|()| value.ok_or_else(|| OutboxError::Broken("a change was committed without being made".into())));
+        // A caller that has gone needs no answer.
+        _ = caller.send(answer);
+    }
+}
+
+impl Job {
+    /// A change, and where its result will be.
+    pub(super) fn change<T: Send + 'static>(
+        work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> (Job, oneshot::Receiver<Result<T, OutboxError>>) {
+        let (caller, answer) = oneshot::channel();
+        (Job::Change(Box::new(Change { work: Some(work), value: None, caller })), answer)
+    }
+}
+
+/// A job that was run or refused, and whose caller waits for the commit.
+pub(super) enum Run {
+    /// With its own answer.
+    Accept(oneshot::Sender<Answer>, Answer),
+    /// Made.
+    Made(Box<dyn Task>),
+    /// Undone, for this reason.
+    Failed(Box<dyn Task>, OutboxError),
+}
+
+impl Run {
+    /// Answers the caller, now that it is known what became of the transaction.
+    pub(super) fn tell(self, outcome: &Result<(), OutboxError>) {
+        let outcome = outcome.clone();
+        match self {
+            // A caller that has gone needs no answer.
+            Run::Accept(caller, answer) => _ = caller.send(outcome.and(answer)),
+            Run::Made(task) => task.tell(outcome),
+            Run::Failed(task, error) => task.tell(outcome.and(Err(error))),
+        }
+    }
+}

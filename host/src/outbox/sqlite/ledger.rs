@@ -1,0 +1,219 @@
+//! What the writer keeps in memory beside the tables: which events were seen, and how much waits where.
+//!
+//! The tables are the truth; this is counted from them at the start and follows them commit by commit, so that neither deduplication nor
+//! `busy_connectors` reads a row. Changes become visible with the commit and are undone with a rollback.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use crate::clock::UnixMs;
+use crate::outbox::ConnectorName;
+
+/// The first half of the SHA-256 of an event's id.
+pub(super) type Key = [u8; 16];
+
+/// The key of an event's id.
+pub(super) fn key_of(event_id: &str) -> Key {
+    let digest = Sha256::digest(event_id.as_bytes());
+    let mut key = Key::default();
+    key.copy_from_slice(&digest[..16]);
+    key
+}
+
+/// How much of a connector there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Events that wait.
+    pub(super) waiting: i64,
+    /// Open messages.
+    pub(super) open: i64,
+    /// Events in them.
+    pub(super) in_flight: i64,
+    /// Dead letters.
+    pub(super) dead: i64,
+}
+
+impl Tally {
+    fn add(&mut self, change: Tally) {
+        self.waiting += change.waiting;
+        self.open += change.open;
+        self.in_flight += change.in_flight;
+        self.dead += change.dead;
+    }
+
+    /// What counts towards the quota: everything that no pruning will take away.
+    fn items(self) -> i64 {
+        self.waiting + self.in_flight + self.dead
+    }
+}
+
+/// The committed tallies, shared with whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Tallies(RwLock<HashMap<ConnectorName, Tally>>);
+
+impl Tallies {
+    /// One connector's.
+    pub(super) fn of(&self, connector: &str) -> Tally {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(connector).copied().unwrap_or_default()
+    }
+
+    /// Every connector that has anything.
+    pub(super) fn all(&self) -> Vec<(ConnectorName, Tally)> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(name, tally)| (Arc::clone(name), *tally)).collect()
+    }
+}
+
+/// How far the uncommitted changes had come, to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    added: usize,
+    forgotten: usize,
+    changes: usize,
+    items: i64,
+}
+
+/// The writer's own side.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    seen: HashMap<Key, UnixMs>,
+    window_ms: i64,
+    items: i64,
+    shared: Arc<Tallies>,
+    // Of the transaction in progress:
+    added: Vec<(Key, Option<UnixMs>)>,
+    forgotten: Vec<(Key, UnixMs)>,
+    changes: Vec<(ConnectorName, Tally)>,
+}
+
+impl Ledger {
+    /// Counts everything once.
+    pub(super) fn load(db: &Connection, window_ms: i64) -> Result<Ledger, Fault> {
+        let mut tallies: HashMap<ConnectorName, Tally> = HashMap::new();
+        for (sql, fill) in COUNTS {
+            let mut statement = db.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let name: String = row.get(0)?;
+                fill(tallies.entry(Arc::from(name)).or_default(), row.get(1)?, row.get(2)?);
+            }
+        }
+        let unreadable: i64 = db.query_row("SELECT count(*) FROM unreadable", [], |row| row.get(0))?;
+        let items = unreadable + tallies.values().map(|tally| tally.items()).sum::<i64>();
+        let mut seen = HashMap::new();
+        let mut statement = db.prepare("SELECT seen_at, keys FROM seen ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let at: UnixMs = row.get(0)?;
+            seen.extend(keys_in(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).map(|key| (key, at)));
+        }
+        drop(rows);
+        drop(statement);
+        let shared = Arc::new(Tallies(RwLock::new(tallies)));
+        Ok(Ledger { seen, window_ms, items, shared, added: Vec::new(), forgotten: Vec::new(), changes: Vec::new() })
+    }
+
+    /// The committed tallies.
+    pub(super) fn tallies(&self) -> Arc<Tallies> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Everything that counts towards the quota, the transaction in progress included.
+    pub(super) fn items(&self) -> i64 {
+        self.items
+    }
+
+    /// How many events are remembered.
+    pub(super) fn seen_count(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether an event was seen within the window before `now`. A clock that was set back shortens nothing.
+    pub(super) fn was_seen(&self, key: &Key, now: UnixMs) -> bool {
+        self.seen.get(key).is_some_and(|at| now.saturating_sub(*at) < self.window_ms)
+    }
+
+    /// Remembers an event.
+    pub(super) fn remember(&mut self, key: Key, now: UnixMs) {
+        let before = self.seen.insert(key, now);
+        self.added.push((key, before));
+    }
+
+    /// Forgets, with the commit, the keys of a row of `seen`, unless they were seen again later.
+    pub(super) fn forget(&mut self, keys: &[u8], seen_at: UnixMs) {
+        self.forgotten.extend(keys_in(keys).map(|key| (key, seen_at)));
+    }
+
+    /// Counts a change.
+    pub(super) fn count(&mut self, connector: &str, change: Tally) {
+        self.items += change.items();
+        self.changes.push((Arc::from(connector), change));
+    }
+
+    /// Counts something that belongs to no connector.
+    pub(super) fn count_unreadable(&mut self, n: i64) {
+        self.items += n;
+    }
+
+    /// Where the transaction stands.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { added: self.added.len(), forgotten: self.forgotten.len(), changes: self.changes.len(), items: self.items }
+    }
+
+    /// Undoes everything after the mark.
+    pub(super) fn undo(&mut self, mark: Mark) {
+        for (key, before) in self.added.drain(mark.added..).rev() {
+            match before {
+                Some(at) => self.seen.insert(key, at),
+                None => self.seen.remove(&key),
+            };
+        }
+        self.forgotten.truncate(mark.forgotten);
+        self.changes.truncate(mark.changes);
+        self.items = mark.items;
+    }
+
+    /// Makes the transaction's changes visible.
+    pub(super) fn commit(&mut self) {
+        self.added.clear();
+        for (key, at) in self.forgotten.drain(..) {
+            if self.seen.get(&key).is_some_and(|seen| *seen <= at) {
+                self.seen.remove(&key);
+            }
+        }
+        if self.changes.is_empty() {
+            return;
+        }
+        let mut shared = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (connector, change) in self.changes.drain(..) {
+            let tally = shared.entry(Arc::clone(&connector)).or_default();
+            tally.add(change);
+            if *tally == Tally::default() {
+                shared.remove(&connector);
+            }
+        }
+    }
+}
+
+type Fill = fn(&mut Tally, i64, i64);
+
+const COUNTS: [(&str, Fill); 3] = [
+    ("SELECT connector, count(*), 0 FROM queue GROUP BY connector", |tally, n, _| tally.waiting = n),
+    (
+        "SELECT connector, count(*), sum(events) FROM messages INDEXED BY messages_open WHERE state = 'open' GROUP BY connector",
+        |tally, n, events| {
+            tally.open = n;
+            tally.in_flight = events;
+        },
+    ),
+    ("SELECT connector, count(*), 0 FROM messages INDEXED BY messages_dead WHERE state = 'dead' GROUP BY connector", |tally, n, _| {
+        tally.dead = n;
+    }),
+];
+
+fn keys_in(keys: &[u8]) -> impl Iterator<Item = Key> + '_ {
+    keys.as_chunks::<16>().0.iter().copied()
+}

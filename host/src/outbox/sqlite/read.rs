@@ -1,0 +1,153 @@
+//! Reading: a few connections of their own, so that no reader waits for a sync.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
+
+use super::fault::{Fault, Judge};
+use super::ledger::Tallies;
+use crate::event::Event;
+use crate::outbox::{Draft, LaneState, MessageId, OpenMessage, OutboxError, PaceLog, Waiting};
+
+/// The most events that one call reads.
+const MAX_WAITING: usize = 10_000;
+
+/// The reading connections.
+pub(super) struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    slots: tokio::sync::Semaphore,
+    judge: Judge,
+}
+
+impl Readers {
+    /// With these connections.
+    pub(super) fn new(connections: Vec<Connection>, judge: Judge) -> Readers {
+        Readers { slots: tokio::sync::Semaphore::new(connections.len()), idle: Mutex::new(connections), judge }
+    }
+
+    /// Reads on a blocking thread. Cancel-safe.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let readers = Arc::clone(self);
+        let _slot = self.slots.acquire().await.map_err(|_| OutboxError::Closed)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let taken = readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            // A call that was dropped may still hold its connection, although its slot is free.
+            let Some(db) = taken else {
+                return Err(OutboxError::Unavailable("all readers of the outbox are busy".into()));
+            };
+            let result = snapshot(&db, work).map_err(|fault| readers.judge.fault(fault));
+            if !readers.slots.is_closed() {
+                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+            }
+            result
+        });
+        done.await.map_err(|error| OutboxError::Broken(format!("a reader of the outbox failed, please report this: {error}")))?
+    }
+
+    /// Ends reading.
+    pub(super) fn close(&self) {
+        self.slots.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Everything that `work` reads is of the same moment.
+fn snapshot<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+    let transaction = db.unchecked_transaction()?;
+    work(&transaction)
+}
+
+/// A JSON column.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, Fault> {
+    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
+    serde_json::from_str(text).map_err(|error| {
+        OutboxError::Broken(format!("a value in the outbox cannot be read ({error}); it may be of another version of incident-sink")).into()
+    })
+}
+
+/// The first column of at most one row.
+fn value<T: FromSql>(db: &Connection, sql: &str, key: &str) -> Result<Option<T>, Fault> {
+    Ok(db.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?)
+}
+
+/// A connector's pace and memo.
+fn lane_row(db: &Connection, connector: &str) -> Result<(PaceLog, Option<String>), Fault> {
+    let mut statement = db.prepare_cached("SELECT pace, memo FROM lanes WHERE connector = ?1")?;
+    let mut rows = statement.query([connector])?;
+    match rows.next()? {
+        Some(row) => Ok((json(row, 0)?, row.get(1)?)),
+        None => Ok((PaceLog::default(), None)),
+    }
+}
+
+/// When the oldest waiting event was accepted.
+pub(super) fn oldest(db: &Connection, connector: &str) -> Result<Option<i64>, Fault> {
+    value(db, "SELECT accepted_at FROM events WHERE seq = (SELECT min(seq) FROM queue WHERE connector = ?1)", connector)
+}
+
+/// The state of a lane.
+pub(super) fn lane(db: &Connection, connector: &str, tallies: &Tallies) -> Result<LaneState, Fault> {
+    let (pace, memo) = lane_row(db, connector)?;
+    let oldest = oldest(db, connector)?;
+    let open = open_message(db, connector)?;
+    // The tally may be a commit behind the rows; whether anything waits is never wrong.
+    let waiting = if oldest.is_some() { tallies.of(connector).waiting.max(1).unsigned_abs() } else { 0 };
+    Ok(LaneState { waiting, oldest, open, pace, memo })
+}
+
+fn open_message(db: &Connection, connector: &str) -> Result<Option<OpenMessage>, Fault> {
+    let found = db
+        .prepare_cached(
+            "SELECT id, key, attempts, unknown, next_at, created_at, author, prepared
+             FROM messages INDEXED BY messages_open LEFT JOIN drafts ON drafts.message = messages.id
+             WHERE connector = ?1 AND state = 'open' ORDER BY turn LIMIT 1",
+        )?
+        .query_row([connector], |row| {
+            let draft = match (row.get::<_, Option<String>>(6)?, row.get::<_, Option<Vec<u8>>>(7)?) {
+                (Some(author), Some(prepared)) => Some(Draft { prepared, author }),
+                _ => None,
+            };
+            Ok(OpenMessage {
+                id: MessageId(row.get(0)?),
+                key: row.get(1)?,
+                attempts: row.get(2)?,
+                unknown: row.get(3)?,
+                next_at: row.get(4)?,
+                created_at: row.get(5)?,
+                draft,
+                events: Vec::new(),
+            })
+        })
+        .optional()?;
+    let Some(mut open) = found else { return Ok(None) };
+    let mut statement = db.prepare_cached(
+        "SELECT e.seq, e.accepted_at, e.payload FROM message_events m JOIN events e ON e.seq = m.seq WHERE m.message = ?1 ORDER BY m.seq",
+    )?;
+    let mut rows = statement.query([open.id.0])?;
+    while let Some(row) = rows.next()? {
+        open.events.push(waiting_event(row)?);
+    }
+    Ok(Some(open))
+}
+
+/// Waiting events, the oldest first.
+pub(super) fn waiting(db: &Connection, connector: &str, limit: usize) -> Result<Vec<Waiting>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT e.seq, e.accepted_at, e.payload FROM queue q JOIN events e ON e.seq = q.seq WHERE q.connector = ?1 ORDER BY q.seq LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![connector, limit.min(MAX_WAITING) as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(waiting_event(row)?);
+    }
+    Ok(found)
+}
+
+fn waiting_event(row: &Row<'_>) -> Result<Waiting, Fault> {
+    Ok(Waiting { seq: row.get(0)?, accepted_at: row.get(1)?, event: Arc::new(json::<Event>(row, 2)?) })
+}

@@ -1,0 +1,239 @@
+//! The one thread that writes: takes what waits, up to 256 jobs, into one transaction, and answers after its commit.
+//!
+//! Each job runs in a savepoint of its own, so that one that fails leaves no trace and does not disturb the others; calls of `accept` that
+//! stand side by side share one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::accept::{self, Answer, Delivery};
+use super::desk::{Desk, Limits};
+use super::fault::{Fault, Judge};
+use super::health::Health;
+use super::job::{Envelope, Job, Run, Task};
+use super::ledger::{Ledger, Mark};
+use super::lock::Lock;
+use super::prune;
+use crate::clock::Clock;
+use crate::outbox::OutboxError;
+
+/// The most jobs in one transaction.
+const GROUP: usize = 256;
+/// A write-ahead log of more frames than this is moved into the file.
+const CHECKPOINT_FRAMES: i64 = 4_000;
+/// How often the writer looks whether anything is to be forgotten, and how soon again where there was more.
+const CHORES: Duration = Duration::from_secs(60);
+const MORE_CHORES: Duration = Duration::from_millis(100);
+
+/// The writer's belongings.
+pub(super) struct Writer {
+    pub(super) db: Connection,
+    pub(super) ledger: Ledger,
+    pub(super) limits: Limits,
+    pub(super) judge: Judge,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Clock,
+    pub(super) lock: Lock,
+}
+
+impl Writer {
+    /// Works until it is closed or nobody can send it anything any more.
+    pub(super) fn run(mut self, inbox: &Receiver<Envelope>) {
+        let mut chores_at = Instant::now() + CHORES;
+        loop {
+            match inbox.recv_timeout(chores_at.saturating_duration_since(Instant::now())) {
+                Ok(first) => {
+                    if let Some(closed) = self.group(first.job, inbox) {
+                        return self.close(closed);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if Instant::now() >= chores_at {
+                chores_at = Instant::now() + if self.chores() { MORE_CHORES } else { CHORES };
+            }
+        }
+    }
+
+    /// One transaction of what waits. Returns whom to tell when closed, if that was the last of it.
+    fn group(&mut self, first: Job, inbox: &Receiver<Envelope>) -> Option<oneshot::Sender<()>> {
+        let mut jobs = vec![first];
+        while jobs.len() < GROUP
+            && !matches!(jobs.last(), Some(Job::Close(_)))
+            && let Ok(next) = inbox.try_recv()
+        {
+            jobs.push(next.job);
+        }
+        let closed = match jobs.pop_if(|job| matches!(job, Job::Close(_))) {
+            Some(Job::Close(closed)) => Some(closed),
+            _ => None,
+        };
+        if !jobs.is_empty() {
+            self.health.begun();
+            let committed = self.transact(jobs);
+            self.health.ended(committed);
+            self.checkpoint_if_due();
+        }
+        closed
+    }
+
+    /// Runs jobs in one transaction and answers them. Whether it was committed.
+    fn transact(&mut self, jobs: Vec<Job>) -> bool {
+        let begin = self.ledger.mark();
+        let mut runs = Vec::with_capacity(jobs.len());
+        let mut outcome = self.execute("BEGIN IMMEDIATE");
+        let mut calls = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Accept(delivery, caller) => calls.push((delivery, caller)),
+                Job::Change(task) => {
+                    outcome = outcome.and_then(|()| self.accept(&mut calls, &mut runs));
+                    outcome = self.change(outcome, task, &mut runs);
+                }
+                Job::Close(_) => unreachable!("a group ends before it closes"),
+            }
+        }
+        outcome = outcome.and_then(|()| self.accept(&mut calls, &mut runs)).and_then(|()| self.execute("COMMIT"));
+        match &outcome {
+            Ok(()) => self.ledger.commit(),
+            Err(error) => {
+                self.roll_back(begin);
+                tracing::error!(message = "Outbox not written.", error = %error);
+            }
+        }
+        for run in runs {
+            run.tell(&outcome);
+        }
+        if let Err(error) = &outcome {
+            // Those that the failure came before.
+            calls.into_iter().for_each(|(_, caller)| _ = caller.send(Err(error.clone())));
+        }
+        outcome.is_ok()
+    }
+
+    /// Takes in several calls in one savepoint; should that fail, each in its own. On an `Err` those that were not run stay in `calls`.
+    fn accept(&mut self, calls: &mut Vec<Call>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let deliveries: Vec<&Delivery> = calls.iter().map(|(delivery, _)| delivery).collect();
+        if let Ok(answers) = self.in_savepoint(|desk| accept::accept(desk, &deliveries))? {
+            runs.extend(calls.drain(..).zip(answers).map(|((_, caller), answer)| Run::Accept(caller, answer)));
+            return Ok(());
+        }
+        while let Some((delivery, _)) = calls.first() {
+            let answer = match self.in_savepoint(|desk| accept::accept(desk, &[delivery]))? {
+                Ok(mut answers) => answers.pop().unwrap_or_else(|| Ok(Vec::new())),
+                Err(fault) => Err(self.judge.fault(fault)),
+            };
+            let (_, caller) = calls.remove(0);
+            runs.push(Run::Accept(caller, answer));
+        }
+        Ok(())
+    }
+
+    /// Makes a change in a savepoint, unless the transaction is lost already.
+    fn change(&mut self, outcome: Result<(), OutboxError>, mut task: Box<dyn Task>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
+        let ran = outcome.and_then(|()| self.in_savepoint(|desk| task.run(desk)));
+        let (run, outcome) = match ran {
+            Ok(Ok(())) => (Run::Made(task), Ok(())),
+            Ok(Err(fault)) => (Run::Failed(task, self.judge.fault(fault)), Ok(())),
+            Err(error) => (Run::Made(task), Err(error)),
+        };
+        runs.push(run);
+        outcome
+    }
+
+    /// Runs `work`; what it did before it failed is undone. The outer error means that the whole transaction is lost.
+    fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault>) -> Result<Result<T, Fault>, OutboxError> {
+        let mark = self.ledger.mark();
+        self.execute("SAVEPOINT job")?;
+        let result = work(&mut Desk { db: &self.db, ledger: &mut self.ledger, limits: &self.limits });
+        if let Err(fault) = &result {
+            self.ledger.undo(mark);
+            // A full disk and the like end the transaction by themselves.
+            if self.db.is_autocommit() {
+                return Err(match fault {
+                    Fault::Sql(error) => self.judge.sql(error),
+                    Fault::Outbox(error) => error.clone(),
+                });
+            }
+            self.execute("ROLLBACK TO job")?;
+        }
+        self.execute("RELEASE job")?;
+        Ok(result)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), OutboxError> {
+        self.db.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(|error| self.judge.sql(&error))?;
+        Ok(())
+    }
+
+    fn roll_back(&mut self, begin: Mark) {
+        self.ledger.undo(begin);
+        if !self.db.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::error!(message = "Outbox transaction not rolled back.", error = %error);
+        }
+    }
+
+    /// Forgets what is over; `true` while there is more.
+    fn chores(&mut self) -> bool {
+        let now = self.clock.now();
+        let (delivered_before, seen_before) = (now.saturating_sub(self.limits.history_ms), now.saturating_sub(self.limits.dedup_ms));
+        let more = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = Arc::clone(&more);
+        let (job, _) = Job::change(move |desk| {
+            let pruned = prune::prune(desk, delivered_before, seen_before)?;
+            let shrunk = prune::shrink(desk)?;
+            told.store(pruned || shrunk, Ordering::Relaxed);
+            Ok(())
+        });
+        // A failure is logged with the transaction, and tried again with the next chores.
+        let committed = self.transact(vec![job]);
+        self.checkpoint_if_due();
+        committed && more.load(Ordering::Relaxed)
+    }
+
+    /// Moves a long write-ahead log into the file, so that the next commit begins it anew. Not SQLite's own checkpoint, because that one
+    /// keeps a failed sync to itself and would try it again.
+    fn checkpoint_if_due(&mut self) {
+        let moved =
+            self.checkpoint("NOOP").and_then(|frames| if frames > CHECKPOINT_FRAMES { self.checkpoint("PASSIVE") } else { Ok(frames) });
+        if let Err(error) = moved {
+            tracing::warn!(message = "Outbox's write-ahead log not moved into the file; tried again after the next write.", error = %error);
+        }
+    }
+
+    /// Runs a checkpoint; the frames in the log.
+    fn checkpoint(&self, how: &str) -> Result<i64, OutboxError> {
+        let sql = format!("PRAGMA wal_checkpoint({how})");
+        self.db
+            .prepare_cached(&sql)
+            .and_then(|mut statement| statement.query_row([], |row| row.get(1)))
+            .map_err(|error| self.judge.sql(&error))
+    }
+
+    /// Puts everything into the file and lets go of it.
+    fn close(self, closed: oneshot::Sender<()>) {
+        if let Err(error) = self.checkpoint("TRUNCATE") {
+            tracing::warn!(message = "Outbox's write-ahead log left for the next start.", error = %error);
+        }
+        let Writer { db, lock, .. } = self;
+        if let Err((_, error)) = db.close() {
+            tracing::warn!(message = "Outbox not closed cleanly.", error = %error);
+        }
+        drop(lock);
+        // Whoever asked may have gone.
+        _ = closed.send(());
+    }
+}
+
+type Call = (Delivery, oneshot::Sender<Answer>);
