@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::draft::Decided;
-use super::egress::{Method, Place, Request, Stamp, Target};
 use super::http::Answer;
+use super::request::{Method, Place, Request, Stamp, Target};
 use super::template::Part;
 use crate::clock::UnixMs;
 use crate::outbox::Reason;

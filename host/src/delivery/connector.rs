@@ -7,57 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::{Deserialize, Deserializer, de};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::budget::Payer;
-use super::egress::redact_url;
-use super::policy::{PaceRule, Policy};
+use super::delivery_keys::{Delivery, PaceSetting};
+use super::policy::Policy;
+use super::problem::Problem;
+use super::redact::redact_url;
 use super::template::Template;
 use crate::config::{Span, hint, read_section, secret_schema};
 use crate::secret::Secret;
 
 /// The host's keys of a connector; every other one is the plugin's.
 pub const HOST_KEYS: [&str; 6] = ["type", "url", "timezone", "title", "text", "delivery"];
-
-/// One thing that is wrong with a connector's config, or worth a warning. No text holds a value of a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where: a JSON Pointer into the connector's table; empty for the table itself.
-    pub pointer: String,
-    /// What.
-    pub text: String,
-}
-
-impl Problem {
-    /// With a pointer made from keys.
-    pub fn at(keys: &[&str], text: impl Into<String>) -> Self {
-        let pointer = keys.iter().fold(String::new(), |pointer, key| pointer + "/" + &escape(key));
-        Problem { pointer, text: text.into() }
-    }
-
-    /// The keys that the pointer names, from the connector's table down.
-    pub fn keys(&self) -> Vec<String> {
-        self.pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")).collect()
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pointer.as_str() {
-            "" => f.write_str(&self.text),
-            pointer => write!(f, "{pointer}: {}", self.text),
-        }
-    }
-}
-
-/// A key as a JSON Pointer has it.
-pub(super) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
 
 /// The host's part of a connector's table, as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -81,80 +45,6 @@ pub struct HostKeys {
     /// How to deliver.
     #[serde(default)]
     delivery: Delivery,
-}
-
-/// `[connectors.NAME.delivery]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Delivery {
-    /// How long one request may take, answer included.
-    pub timeout: Span,
-    /// What could not be delivered for so long becomes a dead letter.
-    pub max_age: Span,
-    /// How many messages a calendar month may have.
-    pub monthly_budget: Option<u32>,
-    /// The account whose monthly budget this connector shares with others of the same account.
-    pub account: Option<Box<str>>,
-    /// A lower pace than the plugin's, or `"none"` where the receiver has no limit.
-    pub pace: Option<PaceSetting>,
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Delivery { timeout: Span::from_secs(10), max_age: Span::from_secs(86_400), monthly_budget: None, account: None, pace: None }
-    }
-}
-
-/// `"none"`, or so many messages in any such window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PaceSetting {
-    /// The receiver has no limit.
-    None,
-    /// At most so many.
-    Limit(PaceLimit),
-}
-
-/// `{ messages = 20, window = "60s" }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PaceLimit {
-    /// At least 1.
-    pub messages: u32,
-    /// The length of the window.
-    pub window: Span,
-}
-
-impl<'de> Deserialize<'de> for PaceSetting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = PaceSetting;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"none\" or a table such as { messages = 20, window = \"60s\" }")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<PaceSetting, E> {
-                if text == "none" { Ok(PaceSetting::None) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<PaceSetting, A::Error> {
-                PaceLimit::deserialize(MapAccessDeserializer::new(map)).map(PaceSetting::Limit)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl JsonSchema for PaceSetting {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "PaceSetting".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let limit = generator.subschema_for::<PaceLimit>();
-        json_schema!({ "anyOf": [{ "const": "none" }, limit] })
-    }
 }
 
 /// One connector, read and checked.
@@ -242,18 +132,7 @@ impl ConnectorConfig {
 
     /// What the connector's lane keeps to.
     pub fn policy(&self, name: &Arc<str>) -> Policy {
-        let pace = match self.delivery.pace {
-            None => PaceRule::Sink,
-            Some(PaceSetting::None) => PaceRule::Unlimited,
-            Some(PaceSetting::Limit(limit)) => PaceRule::Lower { messages: limit.messages, window_ms: millis(limit.window) },
-        };
-        Policy {
-            pace,
-            max_age_ms: i64::try_from(self.delivery.max_age.millis()).unwrap_or(i64::MAX),
-            monthly_budget: self.delivery.monthly_budget,
-            payer: self.delivery.account.as_deref().map_or_else(|| Payer::Connector(Arc::clone(name)), |name| Payer::Account(name.into())),
-            zone: self.zone.clone(),
-        }
+        self.delivery.policy(name, self.zone.clone())
     }
 
     /// What works, but most likely not as it was meant.
@@ -264,7 +143,7 @@ impl ConnectorConfig {
         }
         if let (Some(PaceSetting::Limit(limit)), Some(own)) = (self.delivery.pace, profile.pace) {
             let kept = self.policy(&"".into()).pace(profile);
-            if kept.is_some_and(|kept| (kept.messages, kept.window_ms) != (limit.messages, millis(limit.window))) {
+            if kept.is_some_and(|kept| (kept.messages, kept.window_ms) != (limit.messages, limit.window_ms())) {
                 let text = format!(
                     "this pace is higher than the receiver's {} messages in {}, which is kept; \"none\" is for a receiver without a limit",
                     own.messages,
@@ -275,10 +154,6 @@ impl ConnectorConfig {
         }
         warnings
     }
-}
-
-fn millis(span: Span) -> u32 {
-    u32::try_from(span.millis()).unwrap_or(u32::MAX)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -309,32 +184,6 @@ impl HostKeys {
                 Err(problems)
             }
         }
-    }
-}
-
-impl Delivery {
-    fn problems(&self) -> Vec<Problem> {
-        let hour = Span::from_secs(3600);
-        let range = |key: &[&str], span: Span, least: Span, most: Span| {
-            let inner: Vec<&str> = std::iter::once("delivery").chain(key.iter().copied()).collect();
-            span.within(least, most).err().map(|text| Problem::at(&inner, text))
-        };
-        let (pace, messages) = match self.pace {
-            Some(PaceSetting::Limit(limit)) => (
-                range(&["pace", "window"], limit.window, Span::from_millis(1), Span::from_secs(31 * 86_400)),
-                (limit.messages == 0).then(|| Problem::at(&["delivery", "pace", "messages"], "expected at least 1")),
-            ),
-            Some(PaceSetting::None) | None => (None, None),
-        };
-        let found = [
-            range(&["timeout"], self.timeout, Span::from_millis(10), hour),
-            range(&["max_age"], self.max_age, Span::from_secs(1), Span::from_secs(366 * 86_400)),
-            pace,
-            messages,
-            (self.monthly_budget == Some(0)).then(|| Problem::at(&["delivery", "monthly_budget"], "expected at least 1")),
-            (self.account.as_deref() == Some("")).then(|| Problem::at(&["delivery", "account"], "expected a name")),
-        ];
-        found.into_iter().flatten().collect()
     }
 }
 

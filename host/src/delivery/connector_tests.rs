@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use super::super::budget::Payer;
+use super::super::policy::PaceRule;
 use super::super::{Pace, Profile};
 use super::*;
 
@@ -93,13 +95,6 @@ fn an_unencrypted_url_is_warned_of_unless_it_stays_on_this_machine() {
     let warnings = |url: &str| parse(json!({ "url": url })).unwrap().warnings(&profile).len();
     assert_eq!(warnings("http://chat.example/"), 1);
     assert_eq!(warnings("http://127.0.0.1:1/") + warnings("http://[::1]/") + warnings("http://localhost/") + warnings("https://a/"), 0);
-}
-
-#[test]
-fn a_pointer_reads_back_as_keys() {
-    let problem = Problem::at(&["people", "a/b~c"], "x");
-    assert_eq!(problem.pointer, "/people/a~1b~0c");
-    assert_eq!(problem.keys(), ["people", "a/b~c"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
-use super::egress::Request;
+use super::request::Request;
 use crate::outbox;
 
 /// The form of a draft. Later forms read the earlier ones.
@@ -147,7 +147,7 @@ pub(super) mod bytes {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::egress::{Method, Target};
+    use super::super::request::{Method, Target};
     use super::*;
 
     proptest! {

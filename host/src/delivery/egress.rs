@@ -7,9 +7,11 @@ use std::fmt;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
+
+use super::redact::redact_parsed;
+use super::request::{Method, Place, Request, Stamp, Target};
 
 /// Everything but RFC 3986's unreserved characters, so that a value survives any reader: a space is `%20`, never `+`.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -20,88 +22,6 @@ const HOST_HEADERS: [&str; 9] =
 
 /// Headers that carry credentials: the half of a plugin that writes has none, the half that signs may.
 const CREDENTIAL_HEADERS: [&str; 2] = ["authorization", "cookie"];
-
-/// Where a plugin wants its request to go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// The connector's URL.
-    Connector,
-    /// A URL under one of the operator's prefixes.
-    Allowed(String),
-}
-
-/// How.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-}
-
-/// A request as a plugin wrote it: not yet signed, its address not yet known.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// Where to.
-    pub target: Target,
-    /// How.
-    pub method: Method,
-    /// Headers, in their order.
-    pub headers: Vec<(String, String)>,
-    /// Query parameters to add, not yet encoded.
-    pub query: Vec<(String, String)>,
-    /// The body, to be sent byte by byte as it is.
-    #[serde(with = "super::draft::bytes")]
-    pub body: Vec<u8>,
-}
-
-/// Without values: a query or a header of an allowed target may hold a token that an earlier step fetched.
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |list: &[(String, String)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let target = match &self.target {
-            Target::Connector => "connector".to_owned(),
-            Target::Allowed(url) => redact_url(url),
-        };
-        f.debug_struct("Request")
-            .field("target", &target)
-            .field("method", &self.method)
-            .field("headers", &names(&self.headers))
-            .field("query", &names(&self.query))
-            .field("body", &self.body.len())
-            .finish()
-    }
-}
-
-/// Where a stamp goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A query parameter.
-    Query,
-    /// A header.
-    Header,
-    /// A top-level member of a JSON body.
-    BodyField,
-}
-
-/// What the signing half of a plugin adds.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Stamp {
-    /// Where to.
-    pub place: Place,
-    /// Its name.
-    pub name: String,
-    /// Its value, not yet encoded.
-    pub value: String,
-}
-
-impl fmt::Debug for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stamp").field("place", &self.place).field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// What may be sent: the only value that the HTTP client takes.
 #[derive(Clone)]
@@ -319,34 +239,6 @@ fn stamp_body<'a>(body: &[u8], stamps: impl Iterator<Item = (&'a str, &'a str)>)
     }
     out.extend_from_slice(&body[end..]);
     Ok(out)
-}
-
-/// A URL as people may see it: values of the query, the user, the fragment and long path segments (they may be tokens) are left out.
-///
-/// ```
-/// use incident_sink::delivery::egress::redact_url;
-/// assert_eq!(redact_url("https://me:pw@chat.example/send?token=abc&x=1"), "https://…@chat.example/send?token=…&x=…");
-/// assert_eq!(redact_url("no url: abc"), "(not a URL)");
-/// ```
-pub fn redact_url(url: &str) -> String {
-    Url::parse(url).ok().filter(|url| url.has_host()).map_or_else(|| "(not a URL)".to_owned(), |url| redact_parsed(&url))
-}
-
-fn redact_parsed(url: &Url) -> String {
-    let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let segment = |text: &str| if text.len() > 20 { "…".to_owned() } else { text.to_owned() };
-    let path: Vec<String> = url.path().split('/').map(segment).collect();
-    let mut text = format!("{}://{user}{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), path.join("/"));
-    for (index, pair) in url.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
-        text.push(if index == 0 { '?' } else { '&' });
-        match pair.split_once('=') {
-            Some((name, _)) => text.extend([name, "=…"]),
-            // A bare word may be the token itself.
-            None => text.push('…'),
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -150,7 +150,6 @@ fn nothing_that_prints_shows_a_credential() {
     let out = go(&asked, &stamps).unwrap();
     let text = format!("{asked:?} {stamps:?} {out:?} {out} {}", go(&to("https://u:hush6@x/?a=hush7"), &[]).unwrap_err());
     assert!(!text.contains("hush"), "{text}");
-    assert_eq!(redact_url("https://h/0123456789abcdef01234567/x?tokenonly"), "https://h/…/x?…");
 }
 
 proptest! {

@@ -3,7 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::egress::{self, Method, Request, Target};
+use super::super::egress;
+use super::super::request::{Method, Request, Target};
 use super::*;
 
 const LONG: Duration = Duration::from_secs(10);

@@ -3,77 +3,32 @@
 //! `prepare` has the plugin write a request from events and the config without secrets. `attempt` has its other half sign that request from the
 //! secrets, lets egress judge the result, sends it, and has the plugin read the answer. Both halves are of the version that wrote the draft.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tracing::warn;
-use url::Url;
 use zeroize::Zeroize;
 
 use super::answers::{self, fault, reason};
-use super::connector::{ConnectorConfig, Problem};
+use super::connector::ConnectorConfig;
 use super::draft::{PluginDraft, Sending, Work};
-use super::egress::{self, Outgoing, Request, Stamp, Target};
-use super::http::{HttpClient, SendError};
-use super::links::Links;
-use super::schema::{Schemas, Split};
+use super::egress::{self, Outgoing};
+use super::http::SendError;
+use super::plugin_sinks::PluginSinks;
+use super::problem::Problem;
+use super::request::{Request, Stamp, Target};
+use super::schema::Split;
 use super::template::Template;
 use super::variables::Variables;
 use super::{Attempt, Healthcheck, IncidentSink, Item, MessageContext, Outcome, Pace, Prepared, Profile};
-use crate::config::hint;
 use crate::outbox::{Draft, Reason};
-use crate::plugin::{CallError, Plugin, PluginConfig, Registry, convert, wit};
-
-/// What all connectors share; makes their sinks.
-#[derive(Clone)]
-pub struct PluginSinks(Arc<Shared>);
-
-struct Shared {
-    registry: Registry,
-    allow: BTreeMap<String, Vec<Url>>,
-    http: HttpClient,
-    links: Arc<dyn Links>,
-    schemas: Schemas,
-}
-
-impl PluginSinks {
-    /// With the plugins of a config: their versions from the registry, their `allow` prefixes from their configs.
-    pub fn new(registry: Registry, plugins: &BTreeMap<String, PluginConfig>, http: HttpClient, links: Arc<dyn Links>) -> Self {
-        let allow = plugins.iter().map(|(name, config)| (name.clone(), config.allow.clone())).collect();
-        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas: Schemas::default() }))
-    }
-
-    /// Makes a connector's sink, or says everything that is wrong with the plugin's part of its config. Looks nothing up on the network.
-    pub fn build(&self, name: Arc<str>, config: Arc<ConnectorConfig>) -> Result<PluginSink, Vec<Problem>> {
-        let Some(plugin) = self.0.registry.current(config.kind()) else {
-            let names = self.0.registry.names();
-            let near = hint(config.kind(), &names.iter().map(String::as_str).collect::<Vec<_>>());
-            return Err(vec![Problem::at(&["type"], format!("there is no plugin `{}`; {near}", config.kind()))]);
-        };
-        let split = self.check(&plugin, &config)?;
-        let sink = PluginSink { shared: Arc::clone(&self.0), name, config, split: ArcSwapOption::empty() };
-        sink.split.store(Some(Arc::new(Versioned { digest: plugin.digest().into(), split })));
-        Ok(sink)
-    }
-
-    /// Checks a connector's config with one version of its plugin, in use or about to be: the schema, then the plugin's own check.
-    pub fn check(&self, plugin: &Plugin, config: &ConnectorConfig) -> Result<Split, Vec<Problem>> {
-        let schema = self.0.schemas.of(plugin).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
-        let split = schema.read(config.plugin_part())?;
-        let problems = plugin.check(&split.config).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
-        if problems.is_empty() {
-            return Ok(split);
-        }
-        Err(problems.into_iter().map(|wit::Problem { path, text }| Problem { pointer: path, text }).collect())
-    }
-}
+use crate::plugin::{CallError, Plugin, convert, wit};
 
 /// One connector.
 pub struct PluginSink {
-    shared: Arc<Shared>,
+    sinks: PluginSinks,
     name: Arc<str>,
     config: Arc<ConnectorConfig>,
     /// The config as the version used last sees it.
@@ -92,6 +47,12 @@ pub(super) struct Written {
 }
 
 impl PluginSink {
+    /// With the config as `plugin` sees it, checked.
+    pub(super) fn new(sinks: PluginSinks, name: Arc<str>, config: Arc<ConnectorConfig>, plugin: &Plugin, split: Split) -> Self {
+        let split = Versioned { digest: plugin.digest().into(), split };
+        PluginSink { sinks, name, config, split: ArcSwapOption::from_pointee(split) }
+    }
+
     /// The connector's config.
     pub fn config(&self) -> &Arc<ConnectorConfig> {
         &self.config
@@ -109,20 +70,18 @@ impl PluginSink {
 
     /// Looks whether the receiver can be reached and the plugin still takes the config. Sends no message.
     pub fn healthcheck(&self) -> Healthcheck {
-        let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&self.config));
+        let (sinks, config) = (self.sinks.clone(), Arc::clone(&self.config));
         Box::pin(async move {
-            let sinks = PluginSinks(shared);
-            let plugin = sinks.0.registry.current(config.kind()).ok_or_else(|| no_plugin(config.kind()))?;
+            let plugin = sinks.registry().current(config.kind()).ok_or_else(|| no_plugin(config.kind()))?;
             if let Err(problems) = sinks.check(&plugin, &config) {
-                let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
-                return Err(reason("config", texts.join("; "), "Correct the connector's config."));
+                return Err(wrong_config(&problems));
             }
-            sinks.0.http.probe(config.url(), config.timeout()).await.map_err(|error| unsent(&error))
+            sinks.http().probe(config.url(), config.timeout()).await.map_err(|error| unsent(&error))
         })
     }
 
     pub(super) fn current(&self) -> Result<Plugin, Reason> {
-        self.shared.registry.current(self.config.kind()).ok_or_else(|| no_plugin(self.config.kind()))
+        self.sinks.registry().current(self.config.kind()).ok_or_else(|| no_plugin(self.config.kind()))
     }
 
     /// The config as a version sees it.
@@ -130,11 +89,7 @@ impl PluginSink {
         if let Some(known) = self.split.load_full().filter(|known| *known.digest == *plugin.digest()) {
             return Ok(known);
         }
-        let wrong = |text: String| reason("config", text, "Correct the connector's config, or go back to the plugin's earlier version.");
-        let schema = self.shared.schemas.of(plugin).map_err(|error| wrong(error.to_string()))?;
-        let split = schema
-            .read(self.config.plugin_part())
-            .map_err(|problems| wrong(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")))?;
+        let split = self.sinks.split(plugin, &self.config).map_err(|problems| wrong_config(&problems))?;
         let versioned = Arc::new(Versioned { digest: plugin.digest().into(), split });
         self.split.store(Some(Arc::clone(&versioned)));
         Ok(versioned)
@@ -165,7 +120,7 @@ impl PluginSink {
         let zone = self.config.zone();
         let events: Vec<wit::Event> = batch.iter().map(|item| convert::event(&item.event, item.folded, batch.len(), zone)).collect();
         let mut context = self.context(cx);
-        context.links = batch.iter().flat_map(|item| self.shared.links.links(&self.name, &item.event, cx.now)).collect();
+        context.links = batch.iter().flat_map(|item| self.sinks.links().links(&self.name, &item.event, cx.now)).collect();
         if let [item] = batch {
             context.title = self.render("title", self.config.title(), item);
             context.text = self.render("text", self.config.text(), item);
@@ -212,8 +167,7 @@ impl PluginSink {
 
     /// The one rule that says where a request may go.
     pub(super) fn admit(&self, request: &Request, stamps: &[Stamp]) -> Result<Outgoing, Reason> {
-        let allow = self.shared.allow.get(self.config.kind()).map_or(&[][..], Vec::as_slice);
-        egress::admit(request, stamps, self.config.url(), allow)
+        egress::admit(request, stamps, self.config.url(), self.sinks.allow(self.config.kind()))
             .map_err(|error| reason("egress", error.to_string(), "Report it to the plugin's author; nothing was sent."))
     }
 
@@ -245,7 +199,7 @@ impl PluginSink {
             Err(Refused::ByPlugin(reason)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason }),
             Err(Refused::ByEgress(reason)) => return Attempt::Done(Outcome::Rejected { reason }),
         };
-        let answer = match self.shared.http.send(&outgoing, self.config.timeout()).await {
+        let answer = match self.sinks.http().send(&outgoing, self.config.timeout()).await {
             Ok(answer) => answer,
             Err(error @ SendError::NotSent(_)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason: unsent(&error) }),
             Err(error @ SendError::Unknown(_)) => {
@@ -300,6 +254,11 @@ fn no_plugin(kind: &str) -> Reason {
     reason("plugin-missing", format!("the plugin `{kind}` is not installed"), "Install it with `incident-sink plugin install`.")
 }
 
+fn wrong_config(problems: &[Problem]) -> Reason {
+    let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    reason("config", texts.join("; "), "Correct the connector's config, or go back to the plugin's earlier version.")
+}
+
 fn unsent(error: &SendError) -> Reason {
     reason("unreachable", error.to_string(), "Check the connector's URL, the network and the proxy.")
 }
@@ -307,7 +266,7 @@ fn unsent(error: &SendError) -> Reason {
 #[async_trait]
 impl IncidentSink for PluginSink {
     fn profile(&self) -> Profile {
-        let Some(plugin) = self.shared.registry.current(self.config.kind()) else { return Profile { pace: None, max_batch: 1 } };
+        let Some(plugin) = self.sinks.registry().current(self.config.kind()) else { return Profile { pace: None, max_batch: 1 } };
         let descriptor = plugin.descriptor();
         let ms = |ms: u64| u32::try_from(ms).unwrap_or(u32::MAX);
         let pace = |pace: &wit::Pace| Pace { messages: pace.messages, window_ms: ms(pace.window_ms), penalty_ms: ms(pace.penalty_ms) };
@@ -323,7 +282,7 @@ impl IncidentSink for PluginSink {
     fn can_attempt(&self, draft: &Draft) -> bool {
         match PluginDraft::open(draft) {
             Ok(PluginDraft { work: Work::Decided(_), .. }) => true,
-            Ok(_) => self.shared.registry.version(self.config.kind(), &draft.author).is_some(),
+            Ok(_) => self.sinks.registry().version(self.config.kind(), &draft.author).is_some(),
             Err(_) => false,
         }
     }
@@ -332,7 +291,7 @@ impl IncidentSink for PluginSink {
         let again = |reason| Attempt::Done(Outcome::Retry { after_ms: 0, reason });
         match PluginDraft::open(draft) {
             Ok(PluginDraft { work: Work::Decided(decided), .. }) => Attempt::Done(decided.into()),
-            Ok(PluginDraft { work: Work::Send(sending), .. }) => match self.shared.registry.version(self.config.kind(), &draft.author) {
+            Ok(PluginDraft { work: Work::Send(sending), .. }) => match self.sinks.registry().version(self.config.kind(), &draft.author) {
                 Some(plugin) => self.send(&plugin, &sending, cx).await,
                 None => again(no_plugin(self.config.kind())),
             },

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::draft::{Decided, Work};
-use super::egress::{Place, Stamp};
 use super::plugin_sink::PluginSink;
+use super::request::{Place, Stamp};
 use super::{Item, MessageContext, Outcome};
 use crate::outbox::Reason;
 use crate::plugin::Plugin;

@@ -8,7 +8,8 @@ use jsonschema::PatternOptions;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use serde_json::{Map, Value};
 
-use super::connector::{HOST_KEYS, Problem, escape};
+use super::connector::HOST_KEYS;
+use super::problem::{Problem, escape};
 use crate::config::unknown_key;
 use crate::plugin::Plugin;
 use crate::secret::Secret;

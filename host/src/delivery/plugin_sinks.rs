@@ -1,0 +1,82 @@
+//! Makes the sinks of connectors whose messages plugins write, and checks their configs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::connector::ConnectorConfig;
+use super::http::HttpClient;
+use super::links::Links;
+use super::plugin_sink::PluginSink;
+use super::problem::Problem;
+use super::schema::{Schemas, Split};
+use crate::config::hint;
+use crate::plugin::{Plugin, PluginConfig, Registry, wit};
+
+/// What all connectors share; makes their sinks.
+#[derive(Clone)]
+pub struct PluginSinks(Arc<Shared>);
+
+struct Shared {
+    registry: Registry,
+    allow: BTreeMap<String, Vec<Url>>,
+    http: HttpClient,
+    links: Arc<dyn Links>,
+    schemas: Schemas,
+}
+
+impl PluginSinks {
+    /// With the plugins of a config: their versions from the registry, their `allow` prefixes from their configs.
+    pub fn new(registry: Registry, plugins: &BTreeMap<String, PluginConfig>, http: HttpClient, links: Arc<dyn Links>) -> Self {
+        let allow = plugins.iter().map(|(name, config)| (name.clone(), config.allow.clone())).collect();
+        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas: Schemas::default() }))
+    }
+
+    /// Makes a connector's sink, or says everything that is wrong with the plugin's part of its config. Looks nothing up on the network.
+    pub fn build(&self, name: Arc<str>, config: Arc<ConnectorConfig>) -> Result<PluginSink, Vec<Problem>> {
+        let Some(plugin) = self.0.registry.current(config.kind()) else {
+            let names = self.0.registry.names();
+            let near = hint(config.kind(), &names.iter().map(String::as_str).collect::<Vec<_>>());
+            return Err(vec![Problem::at(&["type"], format!("there is no plugin `{}`; {near}", config.kind()))]);
+        };
+        let split = self.check(&plugin, &config)?;
+        Ok(PluginSink::new(self.clone(), name, config, &plugin, split))
+    }
+
+    /// Checks a connector's config with one version of its plugin, in use or about to be: the schema, then the plugin's own check.
+    pub fn check(&self, plugin: &Plugin, config: &ConnectorConfig) -> Result<Split, Vec<Problem>> {
+        let split = self.split(plugin, config)?;
+        let problems = plugin.check(&split.config).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
+        if problems.is_empty() {
+            return Ok(split);
+        }
+        Err(problems.into_iter().map(|wit::Problem { path, text }| Problem { pointer: path, text }).collect())
+    }
+
+    /// Which versions there are.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// What a plugin may name itself.
+    pub(super) fn allow(&self, plugin: &str) -> &[Url] {
+        self.0.allow.get(plugin).map_or(&[], Vec::as_slice)
+    }
+
+    /// The way out.
+    pub(super) fn http(&self) -> &HttpClient {
+        &self.0.http
+    }
+
+    /// Who makes the links.
+    pub(super) fn links(&self) -> &dyn Links {
+        &*self.0.links
+    }
+
+    /// The config as a version sees it, or what its schema finds wrong with it.
+    pub(super) fn split(&self, plugin: &Plugin, config: &ConnectorConfig) -> Result<Split, Vec<Problem>> {
+        let schema = self.0.schemas.of(plugin).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
+        schema.read(config.plugin_part())
+    }
+}
