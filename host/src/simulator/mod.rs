@@ -12,6 +12,7 @@ mod drawing_tests;
 mod front;
 pub mod ilert;
 mod markdown;
+mod outgoing;
 pub mod svg;
 pub mod terminal;
 pub mod timeline;
@@ -59,7 +60,10 @@ pub enum SimulatorError {
         /// For how long.
         waited: Duration,
     },
-    /// The HTTP client for outgoing webhooks cannot be made.
+    /// The HTTP client for outgoing calls cannot be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
+    /// The robot's own address did not answer, or not in time.
+    #[error("the robot's callback address does not answer: {0}")]
+    Callback(String),
 }

@@ -135,7 +135,7 @@ impl Sheet {
         let (left, leading, from) = (CARD_X + PADDING, size + 7, self.y);
         let indent = match &block.kind {
             Kind::Quote => 12,
-            Kind::Item(marker) => u32::try_from(marker.chars().count()).unwrap_or(1) * 9 + 7,
+            Kind::Item(marker) => u32::try_from(marker.chars().count()).unwrap_or(1) * 9 + 9,
             _ => 0,
         };
         let heading = matches!(block.kind, Kind::Heading(_));

@@ -13,14 +13,16 @@
 //! | `POST /_sim/advance` `{ms}` | lets time pass |
 //! | `POST /_sim/skew` `{ms}` | sets the time of day wrong |
 //! | `POST /_sim/sessions` `{robot, ms}` | opens a session, answers with its path |
+//! | `POST /_sim/say` [`Spoken`](super::Spoken) | somebody writes to a robot; answers with what its address answered |
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::callback;
 use super::fault::Fault;
 use super::group::Group;
 use super::robot::Robot;
@@ -100,6 +102,11 @@ async fn answer(group: &Group, call: &Call) -> Result<Value, String> {
             let Moved { ms } = body(call)?;
             group.time.skew(ms);
             Ok(json!({}))
+        }
+        (&Method::POST, "/_sim/say") => {
+            let host = call.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).ok_or("the Host header is missing")?;
+            let heard = text(callback::call(group, &format!("http://{host}"), &body(call)?).await)?;
+            text(serde_json::to_value(heard))
         }
         (method, path) => Err(format!("there is no {method} {path}")),
     }

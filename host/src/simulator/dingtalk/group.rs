@@ -1,18 +1,16 @@
 //! The group: its robots, what they have said, what they were refused.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
-use super::answer::{Answer, OK, QUOTA_USED_UP, TOO_FAST, TOO_LONG, UNKNOWN_TOKEN};
+use super::answer::{Answer, OK, TOO_FAST, TOO_LONG, UNKNOWN_TOKEN};
 use super::fault::Fault;
-use super::pace::Pace;
+use super::place::{Counters, Place};
 use super::robot::Robot;
 use super::schema::{self, Message};
 use super::shown::Shown;
@@ -28,29 +26,6 @@ const KEPT_OF_REFUSED: usize = 2_000;
 /// Messages that a slow subscriber may be behind before it misses some.
 const BEHIND: usize = 1024;
 
-/// What has happened to one robot so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Calls with this robot's token.
-    pub requests: u64,
-    /// Messages that the group has seen.
-    pub shown: u64,
-    /// Calls that were answered with ok because the group had seen the message already.
-    pub repeated: u64,
-    /// Of those, the ones whose body was not the first one's: a client that gives one key to two messages loses the second.
-    pub altered: u64,
-    /// Calls that were refused, for any reason.
-    pub refused: u64,
-    /// Calls that met a fault.
-    pub faulted: u64,
-    /// Most calls in any 60 seconds.
-    pub worst_minute: u64,
-    /// How often it was muted.
-    pub mutes: u64,
-    /// Calls that counted against this month's quota.
-    pub used_this_month: u64,
-}
-
 /// A call that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -62,18 +37,6 @@ pub struct Refused {
     pub answer: Answer,
     /// The beginning of the body.
     pub body: String,
-}
-
-#[derive(Debug)]
-struct Place {
-    robot: Robot,
-    pace: Pace,
-    month: String,
-    counters: Counters,
-    /// The last messages by key: the hash of the body, and when.
-    heard: HashMap<String, u64>,
-    heard_in_order: VecDeque<(UnixMs, String)>,
-    faults: VecDeque<(Fault, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -293,77 +256,6 @@ impl Group {
         self.refuse(Some(robot), &TOO_FAST, body);
         TOO_FAST
     }
-}
-
-impl Place {
-    fn new(robot: Robot) -> Self {
-        Place {
-            robot,
-            pace: Pace::default(),
-            month: String::new(),
-            counters: Counters::default(),
-            heard: HashMap::new(),
-            heard_in_order: VecDeque::new(),
-            faults: VecDeque::new(),
-        }
-    }
-
-    fn counters(&self) -> Counters {
-        Counters { worst_minute: self.pace.worst as u64, mutes: self.pace.mutes, ..self.counters.clone() }
-    }
-
-    fn next_fault(&mut self) -> Option<Fault> {
-        let (fault, left) = self.faults.front_mut()?;
-        let fault = fault.clone();
-        *left = left.saturating_sub(1);
-        if *left == 0 {
-            self.faults.pop_front();
-        }
-        Some(fault)
-    }
-
-    /// One call of this month's quota. DingTalk's months are China's.
-    fn spend(&mut self, now: UnixMs) -> Result<(), Answer> {
-        let month = month_in_china(now);
-        if month != self.month {
-            self.month = month;
-            self.counters.used_this_month = 0;
-        }
-        if self.robot.monthly_quota.is_some_and(|quota| self.counters.used_this_month >= quota) {
-            return Err(QUOTA_USED_UP);
-        }
-        self.counters.used_this_month += 1;
-        Ok(())
-    }
-
-    /// Whether the group has seen the message with this key within the window; takes note of it.
-    fn repeats(&mut self, key: &str, body: &[u8], now: UnixMs, window_ms: i64) -> bool {
-        while self.heard_in_order.front().is_some_and(|(at, _)| now.saturating_sub(*at) > window_ms) {
-            if let Some((_, old)) = self.heard_in_order.pop_front() {
-                self.heard.remove(&old);
-            }
-        }
-        let mut hasher = DefaultHasher::new();
-        body.hash(&mut hasher);
-        let hash = hasher.finish();
-        match self.heard.get(key) {
-            Some(first) => {
-                self.counters.repeated += 1;
-                self.counters.altered += u64::from(*first != hash);
-                true
-            }
-            None => {
-                self.heard.insert(key.to_owned(), hash);
-                self.heard_in_order.push_back((now, key.to_owned()));
-                false
-            }
-        }
-    }
-}
-
-fn month_in_china(now: UnixMs) -> String {
-    let zone = TimeZone::fixed(jiff::tz::offset(8));
-    Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX).to_zoned_datetime(zone).strftime("%Y-%m").to_string()
 }
 
 fn shown(number: u64, at: UnixMs, robot: &str, message: Message) -> Shown {

@@ -10,12 +10,14 @@
 //! something else than was meant; a test should hear of it.
 
 pub mod answer;
+mod callback;
 mod control;
 mod fault;
 mod gate;
 mod group;
 mod mention;
 mod pace;
+mod place;
 mod robot;
 mod schema;
 mod serve;
@@ -29,8 +31,10 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
+pub use self::callback::{Heard, Spoken};
 pub use self::fault::Fault;
-pub use self::group::{Counters, Refused};
+pub use self::group::Refused;
+pub use self::place::Counters;
 pub use self::robot::{BadRange, IpRange, Robot};
 pub use self::shown::{Button, Link, Mentions, Shown};
 
@@ -65,7 +69,7 @@ impl Default for Options {
             robots: Vec::new(),
             rate_limit: true,
             repeat_window: Duration::from_secs(3600),
-            keep: 100_000,
+            keep: 20_000,
         }
     }
 }
@@ -115,6 +119,11 @@ impl DingTalk {
     pub fn open_session(&self, robot: &str, ttl: Duration) -> Result<String, SimulatorError> {
         let session = self.group.open_session(robot, ttl)?;
         Ok(format!("{}/robot/sendBySession?session={session}", self.base_url()))
+    }
+
+    /// Somebody writes to a robot in the group; its address has 2.5 seconds to answer, and may do so with a message.
+    pub async fn say_to(&self, spoken: &Spoken) -> Result<Heard, SimulatorError> {
+        callback::call(&self.group, &self.base_url(), spoken).await
     }
 
     /// What a robot has said, oldest first.

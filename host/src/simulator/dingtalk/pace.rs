@@ -14,7 +14,7 @@ pub(super) const MUTE_MS: i64 = 600_000;
 /// An exact log of the calls in the last window.
 ///
 /// DingTalk does not say whether its window slides or whether a call in a mute makes the mute longer. This one slides, which is the
-/// stricter reading; a mute has a fixed end, which is the documented one.
+/// stricter reading; a mute has a fixed end, which is the documented one. Calls in a mute are calls: who knocks until its end is muted again.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     calls: VecDeque<UnixMs>,

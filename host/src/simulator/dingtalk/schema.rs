@@ -183,3 +183,45 @@ impl<'a> Members<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let names = "msgtype|text|markdown|actionCard|feedCard|link|title|content|btns|links|at|isAtAll|atMobiles|msgUuid|singleTitle";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            names.prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((names, inner), 0..6).prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_or_refused_with_a_code(value in any_json()) {
+            match read(value.to_string().as_bytes()) {
+                Ok(message) => prop_assert_eq!(message.raw, value),
+                Err(answer) => prop_assert!([40035, 400_105, 400_403].contains(&answer.errcode)),
+            }
+        }
+
+        #[test]
+        fn a_message_with_one_unknown_member_more_is_refused(name in "[a-zA-Z]{1,12}", value in any_json()) {
+            prop_assume!(!["msgtype", "text", "at", "msgUuid"].contains(&name.as_str()));
+            let mut message = serde_json::json!({ "msgtype": "text", "text": { "content": "a" } });
+            prop_assert!(read(message.to_string().as_bytes()).is_ok());
+            message[&name] = value;
+            prop_assert_eq!(read(message.to_string().as_bytes()).unwrap_err().errcode, 40035);
+        }
+    }
+}

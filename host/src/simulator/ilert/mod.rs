@@ -32,6 +32,7 @@ pub use self::desk::{Called, Posted};
 use self::desk::Desk;
 use super::SimulatorError;
 use super::front::{Front, Handler};
+use super::outgoing::client;
 use crate::clock::Clock;
 use crate::secret::Secret;
 
@@ -66,7 +67,7 @@ impl Default for Options {
             webhook: None,
             incident_names: false,
             rate_limit: true,
-            keep: 100_000,
+            keep: 20_000,
         }
     }
 }
@@ -113,7 +114,7 @@ impl Ilert {
     /// Starts to listen.
     pub async fn start(options: Options) -> Result<Self, SimulatorError> {
         let listen = options.listen;
-        let client = webhook::client()?;
+        let poster_client = client(webhook::TIMEOUT)?;
         let (send, receive) = mpsc::channel(webhook::QUEUE);
         let desk = Arc::new(Desk::new(options, send));
         let handler: Handler = {
@@ -122,7 +123,7 @@ impl Ilert {
         };
         let front = Front::start(listen, handler).await?;
         let (poster, stop) = (TaskTracker::new(), CancellationToken::new());
-        poster.spawn(webhook::run(Arc::clone(&desk), client, receive, stop.clone()));
+        poster.spawn(webhook::run(Arc::clone(&desk), poster_client, receive, stop.clone()));
         Ok(Ilert { front, desk, poster, _stop_on_drop: stop.clone().drop_guard(), stop })
     }
 

@@ -22,7 +22,7 @@ struct Answer {
 
 async fn call(ilert: &Ilert, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> reqwest::Result<Answer> {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-    let mut request = webhook::client().unwrap().request(method, format!("{}{path}", ilert.api_url())).body(body.to_string());
+    let mut request = client(webhook::TIMEOUT).unwrap().request(method, format!("{}{path}", ilert.api_url())).body(body.to_string());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -184,7 +184,7 @@ async fn events_reach_the_webhook_in_order() {
 async fn another_process_can_steer_it() {
     let ilert = start().await;
     let send = async |path: &str, body: Value| -> Value {
-        let call = webhook::client().unwrap().post(format!("{}{path}", ilert.base_url())).body(body.to_string());
+        let call = client(webhook::TIMEOUT).unwrap().post(format!("{}{path}", ilert.base_url())).body(body.to_string());
         let response = call.send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()

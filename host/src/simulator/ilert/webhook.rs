@@ -8,22 +8,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, Posted};
-use crate::simulator::SimulatorError;
 
 /// Events that may wait.
 pub(super) const QUEUE: usize = 4096;
-/// iLert documents no timeout.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A client for loopback: no proxy, no redirects.
-pub(super) fn client() -> Result<reqwest::Client, SimulatorError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error only says that somebody else was first, which is as good.
-        rustls::crypto::ring::default_provider().install_default().ok();
-    }
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
-    builder.build().map_err(|error| SimulatorError::Client(error.to_string()))
-}
+/// For an answer; iLert documents none.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs until stopped. iLert documents no retry, so there is none: what fails is written down and gone.
 pub(super) async fn run(desk: Arc<Desk>, client: reqwest::Client, mut queue: mpsc::Receiver<Value>, stop: CancellationToken) {
