@@ -26,7 +26,7 @@ fn patched(behaviour: &str) -> Vec<u8> {
 }
 
 fn try_load(behaviour: &str) -> Result<Plugin, LoadError> {
-    let limits = Limits { deadline: Wait::millis(if behaviour.starts_with("spin") { 50 } else { 5000 }), ..limits() };
+    let limits = Limits { deadline: Wait::millis(if behaviour.starts_with("spin") { 300 } else { 5000 }), ..limits() };
     Plugin::load_as(engine(), &patched(behaviour), &limits, "chameleon")
 }
 
@@ -64,7 +64,7 @@ fn no_bad_description_is_taken() {
         ("bad-schema", "is not JSON"),
         ("huge-describe", "needs more memory"),
         ("trap-describe", "the plugin crashed"),
-        ("spin-describe", "ran longer than 50ms"),
+        ("spin-describe", "ran longer than 300ms"),
     ] {
         let error = try_load(behaviour).unwrap_err().to_string();
         assert!(error.contains(words), "{behaviour}: {error}");
@@ -73,7 +73,7 @@ fn no_bad_description_is_taken() {
 
 #[test]
 fn whatever_it_does_with_the_machine_ends_its_own_call_only() {
-    assert_eq!(begin("spin-begin").unwrap_err(), CallError::Deadline { limit: Wait::millis(50) });
+    assert_eq!(begin("spin-begin").unwrap_err(), CallError::Deadline { limit: Wait::millis(300) });
     assert!(matches!(begin("trap-begin").unwrap_err(), CallError::Trap { .. }));
     assert!(begin("trap-begin").unwrap_err().to_string().ends_with("in `chameleon::havoc::at`"));
     // Its own stack, in its own memory, ends before wasmtime's does.
@@ -81,7 +81,7 @@ fn whatever_it_does_with_the_machine_ends_its_own_call_only() {
     assert_eq!(begin("memory-bomb").unwrap_err(), CallError::Memory { limit: Size::mib(4) });
     assert!(matches!(begin("huge-string").unwrap_err(), CallError::Memory { .. } | CallError::TooMuchData { .. }));
     assert!(begin("memory-bomb-quiet").is_ok());
-    assert_eq!(sign(&plugin("spin-sign")).unwrap_err(), CallError::Deadline { limit: Wait::millis(50) });
+    assert_eq!(sign(&plugin("spin-sign")).unwrap_err(), CallError::Deadline { limit: Wait::millis(300) });
 }
 
 #[test]

@@ -162,3 +162,12 @@ fn an_inspection_of_a_file_tells_how_it_is_signed() {
     std::fs::write(signature::path_of(&file), [0xff; 9]).unwrap();
     assert!(matches!(state(&[pair.public]), SignatureState::Untrusted { .. }));
 }
+
+#[test]
+fn the_schema_of_a_plugins_section_names_every_key() {
+    let schema = serde_json::to_value(schemars::schema_for!(PluginConfig)).unwrap();
+    let mut keys: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["allow", "canary", "limits", "path", "sha256", "trusted_keys"]);
+    assert_eq!(schema["required"], json!(["path"]));
+}
