@@ -21,7 +21,7 @@ Commands:
   demo [ARGS]      build everything, then run `incident-sink demo ARGS`
   test [ARGS]      the same set-up, then every test; ARGS go to `cargo test`
   build            target/plugins/dingtalk.wasm and target/release/incident-sink
-  bench [ARGS]     the benchmarks
+  bench [ARGS]     the benchmarks; ARGS go to `cargo bench`
   build-plugins    only the plugins: target/plugins/*.wasm and the tests' fixtures
   ci               what has to pass before a change lands: format, lints, tests
 ";
