@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -44,7 +45,13 @@ impl Default for SqliteConfig {
 impl SqliteConfig {
     pub(super) fn limits(&self) -> Limits {
         let ms = |span: Span| i64::try_from(span.millis()).unwrap_or(i64::MAX);
-        Limits { max_bytes: self.max_size, max_items: self.max_items, history_ms: ms(self.history), dedup_ms: ms(self.dedup_window) }
+        Limits {
+            max_bytes: self.max_size,
+            max_items: self.max_items,
+            history_ms: ms(self.history),
+            dedup_ms: ms(self.dedup_window),
+            chores_every: Duration::from_secs(60),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a job works with: the connection, the ledger, the limits.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::fault::Fault;
@@ -24,6 +26,8 @@ pub(super) struct Limits {
     pub(super) history_ms: i64,
     /// Event ids are remembered so long.
     pub(super) dedup_ms: i64,
+    /// How often the writer looks whether anything is to be forgotten.
+    pub(super) chores_every: Duration,
 }
 
 impl Desk<'_> {

@@ -26,8 +26,7 @@ use crate::outbox::OutboxError;
 const GROUP: usize = 256;
 /// A write-ahead log of more frames than this is moved into the file.
 const CHECKPOINT_FRAMES: i64 = 4_000;
-/// How often the writer looks whether anything is to be forgotten, and how soon again where there was more.
-const CHORES: Duration = Duration::from_secs(60);
+/// How soon the writer goes on forgetting where there was more.
 const MORE_CHORES: Duration = Duration::from_millis(100);
 
 /// The writer's belongings.
@@ -44,7 +43,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Works until it is closed or nobody can send it anything any more.
     pub(super) fn run(mut self, inbox: &Receiver<Envelope>) {
-        let mut chores_at = Instant::now() + CHORES;
+        let mut chores_at = Instant::now() + self.limits.chores_every;
         loop {
             match inbox.recv_timeout(chores_at.saturating_duration_since(Instant::now())) {
                 Ok(first) => {
@@ -56,7 +55,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if Instant::now() >= chores_at {
-                chores_at = Instant::now() + if self.chores() { MORE_CHORES } else { CHORES };
+                chores_at = Instant::now() + if self.chores() { MORE_CHORES } else { self.limits.chores_every };
             }
         }
     }

@@ -1,6 +1,9 @@
 //! The outbox as its callers see it.
 
+mod crash;
 mod life;
+mod model;
+mod trouble;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ pub(super) const T0: UnixMs = 1_790_000_000_000;
 pub(super) const DAY: i64 = 86_400_000;
 
 pub(super) fn limits() -> Limits {
-    Limits { max_bytes: None, max_items: 1_000_000, history_ms: 7 * DAY, dedup_ms: DAY }
+    Limits { max_bytes: None, max_items: 1_000_000, history_ms: 7 * DAY, dedup_ms: DAY, chores_every: Duration::from_secs(60) }
 }
 
 pub(super) async fn open_at(path: &Path) -> SqliteOutbox {
