@@ -53,11 +53,19 @@ async fn a_reset_loses_the_message_or_only_the_answer() {
 async fn a_hanging_robot_answers_never_and_a_slow_one_late() {
     let group = start(vec![plain()]).await;
     let url = group.url_of("ops").unwrap();
-    group.fault("ops", Fault::HangShown, 1).unwrap();
-    group.fault("ops", Fault::HangLost, 1).unwrap();
-    for _ in 0..2 {
-        let call = client().post(&url).header("content-type", "application/json").body(text("a").to_string());
-        assert!(call.timeout(Duration::from_millis(100)).send().await.unwrap_err().is_timeout());
+    for (fault, calls) in [(Fault::HangShown, 1), (Fault::HangLost, 2)] {
+        group.fault("ops", fault, 1).unwrap();
+        let (url, message) = (url.clone(), text("a").to_string());
+        let hanging = tokio::spawn(async move { post(&url, message).await });
+        let arrived = async {
+            while group.counters("ops").unwrap().requests < calls {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(4), arrived).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!hanging.is_finished());
+        hanging.abort();
     }
     assert_eq!(group.messages("ops").len(), 1);
     group.fault("ops", Fault::SlowBody { pause_ms: 10 }, 1).unwrap();
