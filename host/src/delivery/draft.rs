@@ -1,6 +1,6 @@
 //! What a plugin sink writes into the outbox: a request before it is signed, and what its answer will be read with.
 //!
-//! A draft holds no secret and no address of a connector, so that the outbox's file is as harmless as its events.
+//! A draft holds no secret of the config and no address of a connector: signing and addressing belong to each attempt.
 
 use serde::{Deserialize, Serialize};
 

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod batch;
 pub mod budget;
 pub mod connector;
+pub mod connector_schema;
 pub mod delivery_keys;
 mod dispatcher;
 pub mod draft;
