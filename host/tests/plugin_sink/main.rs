@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod support;
+mod vectors;
 
 use std::sync::Arc;
 
