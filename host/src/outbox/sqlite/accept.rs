@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::desk::Desk;
 use super::fault::Fault;
-use super::ledger::{Key, Tally, key_of};
+use super::ledger::{Key, key_of};
 use crate::clock::UnixMs;
 use crate::outbox::{ConnectorName, Incoming, OutboxError, Taken, Unreadable};
 
@@ -117,10 +117,10 @@ fn enqueue(desk: &mut Desk<'_>, entry: &Entry, now: UnixMs) -> Result<(), Fault>
         entry.payload
     ])?;
     let seq = desk.db.last_insert_rowid();
-    let mut insert = desk.db.prepare_cached("INSERT INTO queue (connector, seq) VALUES (?1, ?2)")?;
+    let mut insert = desk.db.prepare_cached("INSERT INTO queue (seq, connector) VALUES (?1, ?2)")?;
     for connector in &entry.connectors {
-        insert.execute(params![&**connector, seq])?;
-        desk.ledger.count(connector, Tally { waiting: 1, ..Tally::default() });
+        insert.execute(params![seq, &**connector])?;
+        desk.ledger.enter(connector, seq);
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! What the writer keeps in memory beside the tables: which events were seen, and how much waits where.
 //!
 //! The tables are the truth; this is counted from them at the start and follows them commit by commit, so that neither deduplication nor
-//! `busy_connectors` reads a row. Changes become visible with the commit and are undone with a rollback.
+//! `busy_connectors` reads a row, and the queue can lie on disk in the order in which it is written. Changes become visible with the commit and are undone with a rollback.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::Connection;
@@ -39,7 +39,6 @@ pub(super) struct Tally {
 
 impl Tally {
     fn add(&mut self, change: Tally) {
-        self.waiting += change.waiting;
         self.open += change.open;
         self.in_flight += change.in_flight;
         self.dead += change.dead;
@@ -51,19 +50,33 @@ impl Tally {
     }
 }
 
+/// What is known of one connector.
+#[derive(Debug, Default)]
+struct Known {
+    tally: Tally,
+    /// The events that wait.
+    queue: BTreeSet<i64>,
+}
+
 /// The committed tallies, shared with whoever asks.
 #[derive(Debug, Default)]
-pub(super) struct Tallies(RwLock<HashMap<ConnectorName, Tally>>);
+pub(super) struct Tallies(RwLock<HashMap<ConnectorName, Known>>);
 
 impl Tallies {
     /// One connector's.
     pub(super) fn of(&self, connector: &str) -> Tally {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(connector).copied().unwrap_or_default()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(connector).map(|known| known.tally).unwrap_or_default()
+    }
+
+    /// The first events that wait for a connector. To be asked before a snapshot is taken, so that the rows are in it.
+    pub(super) fn first(&self, connector: &str, limit: usize) -> Vec<i64> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(connector).map(|known| known.queue.iter().take(limit).copied().collect()).unwrap_or_default()
     }
 
     /// Every connector that has anything.
     pub(super) fn all(&self) -> Vec<(ConnectorName, Tally)> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(name, tally)| (Arc::clone(name), *tally)).collect()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(name, known)| (Arc::clone(name), known.tally)).collect()
     }
 }
 
@@ -86,23 +99,42 @@ pub(super) struct Ledger {
     // Of the transaction in progress:
     added: Vec<(Key, Option<UnixMs>)>,
     forgotten: Vec<(Key, UnixMs)>,
-    changes: Vec<(ConnectorName, Tally)>,
+    changes: Vec<(ConnectorName, Change)>,
+}
+
+/// A change to what is known of a connector.
+#[derive(Debug)]
+enum Change {
+    Count(Tally),
+    Enter(i64),
+    Leave(Vec<i64>),
+}
+
+impl Known {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Count(tally) => self.tally.add(tally),
+            Change::Enter(seq) => _ = self.queue.insert(seq),
+            Change::Leave(seqs) => seqs.iter().for_each(|seq| _ = self.queue.remove(seq)),
+        }
+        self.tally.waiting = self.queue.len() as i64;
+    }
 }
 
 impl Ledger {
     /// Counts everything once.
     pub(super) fn load(db: &Connection, window_ms: i64) -> Result<Ledger, Fault> {
-        let mut tallies: HashMap<ConnectorName, Tally> = HashMap::new();
+        let mut tallies: HashMap<ConnectorName, Known> = HashMap::new();
         for (sql, fill) in COUNTS {
             let mut statement = db.prepare(sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let name: String = row.get(0)?;
-                fill(tallies.entry(Arc::from(name)).or_default(), row.get(1)?, row.get(2)?);
+                tallies.entry(Arc::from(name)).or_default().apply(fill(row.get(1)?, row.get(2)?));
             }
         }
         let unreadable: i64 = db.query_row("SELECT count(*) FROM unreadable", [], |row| row.get(0))?;
-        let items = unreadable + tallies.values().map(|tally| tally.items()).sum::<i64>();
+        let items = unreadable + tallies.values().map(|known| known.tally.items()).sum::<i64>();
         let mut seen = HashMap::new();
         let mut statement = db.prepare("SELECT seen_at, keys FROM seen ORDER BY id")?;
         let mut rows = statement.query([])?;
@@ -147,10 +179,22 @@ impl Ledger {
         self.forgotten.extend(keys_in(keys).map(|key| (key, seen_at)));
     }
 
-    /// Counts a change.
+    /// Counts a change of anything but the waiting events.
     pub(super) fn count(&mut self, connector: &str, change: Tally) {
         self.items += change.items();
-        self.changes.push((Arc::from(connector), change));
+        self.changes.push((Arc::from(connector), Change::Count(change)));
+    }
+
+    /// An event begins to wait for a connector.
+    pub(super) fn enter(&mut self, connector: &ConnectorName, seq: i64) {
+        self.items += 1;
+        self.changes.push((Arc::clone(connector), Change::Enter(seq)));
+    }
+
+    /// Events wait no longer.
+    pub(super) fn leave(&mut self, connector: &str, seqs: &[i64]) {
+        self.items -= seqs.len() as i64;
+        self.changes.push((Arc::from(connector), Change::Leave(seqs.to_vec())));
     }
 
     /// Counts something that belongs to no connector.
@@ -189,28 +233,25 @@ impl Ledger {
         }
         let mut shared = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
         for (connector, change) in self.changes.drain(..) {
-            let tally = shared.entry(Arc::clone(&connector)).or_default();
-            tally.add(change);
-            if *tally == Tally::default() {
+            let known = shared.entry(Arc::clone(&connector)).or_default();
+            known.apply(change);
+            if known.tally == Tally::default() {
                 shared.remove(&connector);
             }
         }
     }
 }
 
-type Fill = fn(&mut Tally, i64, i64);
+type Fill = fn(i64, i64) -> Change;
 
 const COUNTS: [(&str, Fill); 3] = [
-    ("SELECT connector, count(*), 0 FROM queue GROUP BY connector", |tally, n, _| tally.waiting = n),
+    ("SELECT connector, seq, 0 FROM queue", |seq, _| Change::Enter(seq)),
     (
         "SELECT connector, count(*), sum(events) FROM messages INDEXED BY messages_open WHERE state = 'open' GROUP BY connector",
-        |tally, n, events| {
-            tally.open = n;
-            tally.in_flight = events;
-        },
+        |open, in_flight| Change::Count(Tally { open, in_flight, ..Tally::default() }),
     ),
-    ("SELECT connector, count(*), 0 FROM messages INDEXED BY messages_dead WHERE state = 'dead' GROUP BY connector", |tally, n, _| {
-        tally.dead = n;
+    ("SELECT connector, count(*), 0 FROM messages INDEXED BY messages_dead WHERE state = 'dead' GROUP BY connector", |dead, _| {
+        Change::Count(Tally { dead, ..Tally::default() })
     }),
 ];
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use super::ledger::Tallies;
-use super::read::{json, oldest};
+use super::read::{accepted_at, json};
 use crate::clock::UnixMs;
 use crate::outbox::{ConnectorStatus, Filter, MessageDetail, MessageId, MessageSummary, OutboxError, Unreadable};
 
@@ -133,8 +133,8 @@ pub(super) fn status(db: &Connection, tallies: &Tallies) -> Result<Vec<Connector
         line.waiting = tally.waiting.unsigned_abs();
         line.in_flight = tally.in_flight.unsigned_abs();
         line.dead = tally.dead.unsigned_abs();
-        if tally.waiting > 0 {
-            line.oldest = oldest(db, &connector)?;
+        if let Some(seq) = tallies.first(&connector, 1).first() {
+            line.oldest = accepted_at(db, *seq)?;
         }
     }
     Ok(found.into_values().collect())

@@ -66,7 +66,8 @@ pub(super) fn open(desk: &mut Desk<'_>, message: &NewMessage) -> Result<MessageI
     cover(desk, id, connector, &message.covers)?;
     write_draft(desk, id, &message.draft)?;
     store_pace(desk, connector, &message.pace, None)?;
-    desk.ledger.count(connector, Tally { waiting: -events, open: 1, in_flight: events, dead: 0 });
+    desk.ledger.leave(connector, &message.covers);
+    desk.ledger.count(connector, Tally { open: 1, in_flight: events, ..Tally::default() });
     Ok(id)
 }
 
@@ -75,10 +76,10 @@ fn cover(desk: &Desk<'_>, id: MessageId, connector: &str, covers: &[i64]) -> Res
     if covers.is_empty() {
         return Err(OutboxError::Conflict("a message must cover at least one event".into()).into());
     }
-    let mut leave = desk.db.prepare_cached("DELETE FROM queue WHERE connector = ?1 AND seq = ?2")?;
+    let mut leave = desk.db.prepare_cached("DELETE FROM queue WHERE seq = ?1 AND connector = ?2")?;
     let mut enter = desk.db.prepare_cached("INSERT INTO message_events (message, seq) VALUES (?1, ?2)")?;
     for seq in covers {
-        if leave.execute(params![connector, seq])? == 0 {
+        if leave.execute(params![seq, connector])? == 0 {
             return Err(OutboxError::Conflict(format!("event {seq} does not wait for connector {connector}")).into());
         }
         enter.execute(params![id.0, seq])?;
@@ -190,7 +191,8 @@ pub(super) fn bury(desk: &mut Desk<'_>, connector: &str, covers: &[i64], reason:
         .execute(params![connector, buried_key(connector, covers, now), events, now, json(reason)?])?;
     let id = MessageId(desk.db.last_insert_rowid());
     cover(desk, id, connector, covers)?;
-    desk.ledger.count(connector, Tally { waiting: -events, dead: 1, ..Tally::default() });
+    desk.ledger.leave(connector, covers);
+    desk.ledger.count(connector, Tally { dead: 1, ..Tally::default() });
     Ok(id)
 }
 

@@ -170,13 +170,15 @@ impl Outbox for SqliteOutbox {
     }
 
     async fn lane(&self, connector: &str) -> Result<LaneState, OutboxError> {
-        let (connector, tallies) = (connector.to_owned(), Arc::clone(&self.tallies));
-        self.readers.read(move |db| read::lane(db, &connector, &tallies)).await
+        let (waiting, first) = (self.tallies.of(connector).waiting, self.tallies.first(connector, 1).pop());
+        let connector = connector.to_owned();
+        self.readers.read(move |db| read::lane(db, &connector, waiting, first)).await
     }
 
     async fn waiting(&self, connector: &str, limit: usize) -> Result<Vec<Waiting>, OutboxError> {
+        let seqs = self.tallies.first(connector, limit.min(read::MAX_WAITING));
         let connector = connector.to_owned();
-        self.readers.read(move |db| read::waiting(db, &connector, limit)).await
+        self.readers.read(move |db| read::waiting(db, &connector, &seqs)).await
     }
 
     async fn open(&self, message: NewMessage) -> Result<MessageId, OutboxError> {

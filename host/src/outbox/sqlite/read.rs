@@ -2,17 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::fault::{Fault, Judge};
-use super::ledger::Tallies;
 use crate::event::Event;
 use crate::outbox::{Draft, LaneState, MessageId, OpenMessage, OutboxError, PaceLog, Waiting};
 
 /// The most events that one call reads.
-const MAX_WAITING: usize = 10_000;
+pub(super) const MAX_WAITING: usize = 10_000;
 
 /// The reading connections.
 pub(super) struct Readers {
@@ -70,11 +68,6 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<
     })
 }
 
-/// The first column of at most one row.
-fn value<T: FromSql>(db: &Connection, sql: &str, key: &str) -> Result<Option<T>, Fault> {
-    Ok(db.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?)
-}
-
 /// A connector's pace and memo.
 fn lane_row(db: &Connection, connector: &str) -> Result<(PaceLog, Option<String>), Fault> {
     let mut statement = db.prepare_cached("SELECT pace, memo FROM lanes WHERE connector = ?1")?;
@@ -85,19 +78,17 @@ fn lane_row(db: &Connection, connector: &str) -> Result<(PaceLog, Option<String>
     }
 }
 
-/// When the oldest waiting event was accepted.
-pub(super) fn oldest(db: &Connection, connector: &str) -> Result<Option<i64>, Fault> {
-    value(db, "SELECT accepted_at FROM events WHERE seq = (SELECT min(seq) FROM queue WHERE connector = ?1)", connector)
+/// When an event was accepted.
+pub(super) fn accepted_at(db: &Connection, seq: i64) -> Result<Option<i64>, Fault> {
+    Ok(db.prepare_cached("SELECT accepted_at FROM events WHERE seq = ?1")?.query_row([seq], |row| row.get(0)).optional()?)
 }
 
-/// The state of a lane.
-pub(super) fn lane(db: &Connection, connector: &str, tallies: &Tallies) -> Result<LaneState, Fault> {
+/// The state of a lane, of whose waiting events this is the first.
+pub(super) fn lane(db: &Connection, connector: &str, waiting: i64, first: Option<i64>) -> Result<LaneState, Fault> {
     let (pace, memo) = lane_row(db, connector)?;
-    let oldest = oldest(db, connector)?;
     let open = open_message(db, connector)?;
-    // The tally may be a commit behind the rows; whether anything waits is never wrong.
-    let waiting = if oldest.is_some() { tallies.of(connector).waiting.max(1).unsigned_abs() } else { 0 };
-    Ok(LaneState { waiting, oldest, open, pace, memo })
+    let oldest = first.map(|seq| accepted_at(db, seq)).transpose()?.flatten();
+    Ok(LaneState { waiting: waiting.unsigned_abs(), oldest, open, pace, memo })
 }
 
 fn open_message(db: &Connection, connector: &str) -> Result<Option<OpenMessage>, Fault> {
@@ -135,15 +126,17 @@ fn open_message(db: &Connection, connector: &str) -> Result<Option<OpenMessage>,
     Ok(Some(open))
 }
 
-/// Waiting events, the oldest first.
-pub(super) fn waiting(db: &Connection, connector: &str, limit: usize) -> Result<Vec<Waiting>, Fault> {
+/// Those of these events that wait for the connector.
+pub(super) fn waiting(db: &Connection, connector: &str, seqs: &[i64]) -> Result<Vec<Waiting>, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT e.seq, e.accepted_at, e.payload FROM queue q JOIN events e ON e.seq = q.seq WHERE q.connector = ?1 ORDER BY q.seq LIMIT ?2",
+        "SELECT e.seq, e.accepted_at, e.payload FROM queue q JOIN events e ON e.seq = q.seq WHERE q.seq = ?1 AND q.connector = ?2",
     )?;
-    let mut rows = statement.query(params![connector, limit.min(MAX_WAITING) as i64])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(waiting_event(row)?);
+    let mut found = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let mut rows = statement.query(params![seq, connector])?;
+        if let Some(row) = rows.next()? {
+            found.push(waiting_event(row)?);
+        }
     }
     Ok(found)
 }

@@ -22,10 +22,12 @@ CREATE TABLE events (
     payload     TEXT NOT NULL
 ) STRICT;
 
+-- In order of acceptance, not by connector: so a group of events for a hundred connectors touches one page, not a hundred. Which wait for
+-- one connector is kept in memory.
 CREATE TABLE queue (
-    connector TEXT NOT NULL,
     seq       INTEGER NOT NULL,
-    PRIMARY KEY (connector, seq)
+    connector TEXT NOT NULL,
+    PRIMARY KEY (seq, connector)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE messages (
