@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod event;
+pub mod host;
 pub mod intake;
 pub mod outbox;
 pub mod plugin;

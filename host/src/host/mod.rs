@@ -1,0 +1,229 @@
+//! The whole, assembled: a [`Plan`] from a config, a [`Host`] from a plan, and its life from start to stop.
+
+mod error;
+pub mod native;
+pub mod plan;
+pub mod sinks;
+mod test_connection;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+pub use error::HostError;
+pub use plan::Plan;
+pub use sinks::Sinks;
+pub use test_connection::{test_connection, test_event};
+
+use crate::clock::Clock;
+use crate::delivery::Dispatcher;
+use crate::delivery::links::{Links, OpenLinks};
+use crate::intake::Intake;
+use crate::outbox::Outbox;
+use crate::route::Routes;
+use crate::server::{Server, TlsFiles};
+use crate::source::{SourceContext, SourceTask};
+
+/// What an embedding program may choose.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// Who makes the links on messages; by default only the incident's own page is linked.
+    pub links: Option<Arc<dyn Links>>,
+    /// Without the public server and the sources: for a host that gets its events by [`Host::intake`].
+    pub without_sources: bool,
+}
+
+/// What other rooms may do with a host; cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Parts>);
+
+struct Parts {
+    plan: Plan,
+    clock: Clock,
+    outbox: Arc<dyn Outbox>,
+    dispatcher: Dispatcher,
+    intake: Intake,
+    sinks: Sinks,
+}
+
+impl Control {
+    /// The config.
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The outbox.
+    pub fn outbox(&self) -> &Arc<dyn Outbox> {
+        &self.0.outbox
+    }
+
+    /// The lanes.
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.0.dispatcher
+    }
+
+    /// The door.
+    pub fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// Plugins and connectors.
+    pub fn sinks(&self) -> &Sinks {
+        &self.0.sinks
+    }
+}
+
+/// A host, built: it listens, and does nothing yet.
+pub struct Host {
+    control: Control,
+    server: Option<Server>,
+    routes: Router,
+    tasks: Vec<(String, SourceTask)>,
+    /// Further servers and tasks, each until the token is cancelled.
+    services: Vec<Service>,
+}
+
+/// Something that runs beside the host until the token is cancelled.
+pub type Service = Box<dyn FnOnce(CancellationToken) -> futures_util::future::BoxFuture<'static, ()> + Send>;
+
+impl Host {
+    /// Opens the outbox, loads the plugins, takes the address. Spawns no task of its own.
+    pub async fn build(plan: Plan, options: Options) -> Result<Host, HostError> {
+        let clock = options.clock;
+        let links = options.links.unwrap_or_else(|| Arc::new(OpenLinks));
+        let sinks = Sinks::build(&plan, &clock, links).await?;
+        for warning in plan.warnings.iter().chain(&sinks.warnings) {
+            warn!(%warning, "The config works, but hardly as it was meant.");
+        }
+        let outbox = plan.outbox.build(plan.document.base(), clock.clone()).await?;
+        let dispatcher = Dispatcher::new(clock.clone(), outbox.clone(), sinks.for_lanes());
+        let wake = dispatcher.clone();
+        let routes = Arc::new(ArcSwap::from_pointee(Routes::new(plan.actions.clone())));
+        let intake = Intake::new(clock.clone(), outbox.clone(), routes, Arc::new(move |names| wake.wake(names)));
+        let mut host = Host {
+            control: Control(Arc::new(Parts { plan, clock, outbox, dispatcher, intake, sinks })),
+            server: None,
+            routes: Router::new(),
+            tasks: Vec::new(),
+            services: Vec::new(),
+        };
+        if !options.without_sources {
+            host.build_sources().await?;
+        }
+        Ok(host)
+    }
+
+    async fn build_sources(&mut self) -> Result<(), HostError> {
+        let Control(parts) = self.control.clone();
+        for (name, config) in &parts.plan.sources {
+            let cx = SourceContext { name: name.as_str().into(), intake: parts.intake.clone(), clock: parts.clock.clone() };
+            let source = config.build(cx).await.map_err(|text| HostError::Source { name: name.clone(), text })?;
+            self.routes = std::mem::take(&mut self.routes).merge(source.routes);
+            self.tasks.extend(source.task.map(|task| (name.clone(), task)));
+        }
+        let server = &parts.plan.settings.server;
+        let tls = server.tls.as_ref().map(|tls| TlsFiles::beside(parts.plan.document.base(), tls));
+        self.server = Some(Server::bind(server.listen, tls).await?);
+        Ok(())
+    }
+
+    /// What other rooms may do with it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Where the public server listens; `None` without one.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(Server::local_addr)
+    }
+
+    /// Adds routes to the public server.
+    pub fn add_routes(&mut self, routes: Router) {
+        self.routes = std::mem::take(&mut self.routes).merge(routes);
+    }
+
+    /// Adds something that runs beside the host.
+    pub fn add_service(&mut self, service: Service) {
+        self.services.push(service);
+    }
+
+    /// Lives until `stop` is cancelled, or until a source fails; then takes nothing in, finishes what is in flight within the config's
+    /// `grace`, and leaves the rest in the outbox. `abort` ends it at once.
+    pub async fn run(self, stop: CancellationToken, abort: CancellationToken) -> Result<(), HostError> {
+        let Control(parts) = self.control;
+        let grace = parts.plan.settings.server.grace.duration();
+        parts.dispatcher.start().await?;
+        let (mut running, mut sources) = (JoinSet::new(), JoinSet::new());
+        let inner = CancellationToken::new();
+        if let Some(server) = self.server {
+            running.spawn(server.run(self.routes, inner.clone(), grace));
+        }
+        for service in self.services {
+            running.spawn(service(inner.clone()));
+        }
+        for (name, task) in self.tasks {
+            let task = task(inner.clone());
+            sources.spawn(async move { task.await.map_err(|text| HostError::Source { name, text }) });
+        }
+        let mut ended = Ok(());
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = abort.cancelled() => break,
+                Some(source) = sources.join_next() => match source {
+                    Ok(Ok(())) => {} // it has no more; the others go on
+                    Ok(Err(failed)) => { ended = Err(failed); break }
+                    Err(panicked) => { ended = Err(HostError::Start(format!("a source panicked: {panicked}"))); break }
+                },
+            }
+        }
+        inner.cancel();
+        let end = parts.end(running, sources, grace);
+        tokio::select! {
+            () = end => {}
+            () = abort.cancelled() => {
+                warn!("Stopping at once: what is in flight is tried again at the next start.");
+                parts.dispatcher.abort().await;
+            }
+        }
+        parts.outbox.close().await;
+        if let Err(error) = &ended {
+            error!(%error, "The host ends because of an error.");
+        }
+        ended
+    }
+}
+
+impl Parts {
+    /// The stop in its order: sources and servers, the door, the lanes.
+    async fn end(&self, mut running: JoinSet<()>, mut sources: JoinSet<Result<(), HostError>>, grace: Duration) {
+        info!(grace_seconds = grace.as_secs(), "Stopping: taking nothing in, finishing what is in flight.");
+        let door = async {
+            let all = async {
+                while sources.join_next().await.is_some() {}
+                self.intake.close();
+                self.intake.drained().await;
+            };
+            if tokio::time::timeout(grace, all).await.is_err() {
+                warn!("Grace is over: a source did not end.");
+                self.intake.close();
+            }
+        };
+        let servers = async { while running.join_next().await.is_some() {} };
+        let ((), _, ()) = tokio::join!(door, self.dispatcher.stop(grace), servers);
+        info!("Stopped.");
+    }
+}

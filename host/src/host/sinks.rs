@@ -1,0 +1,119 @@
+//! The delivering side of a plan, built: plugins loaded, every connector checked by its plugin, nothing running.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::{ConfigError, ConfigErrors};
+use crate::delivery::http::{HttpClient, Proxy};
+use crate::delivery::links::Links;
+use crate::delivery::plugin_sink::PluginSink;
+use crate::delivery::plugin_sinks::PluginSinks;
+use crate::delivery::problem::Problem;
+use crate::delivery::{Connector, Connectors, Healthcheck, SinkContext};
+use crate::outbox::ConnectorName;
+use crate::plugin::{Engine, EngineOptions, Registry};
+
+use super::error::HostError;
+use super::plan::{ConnectorPlan, Plan};
+
+/// One connector, built.
+pub struct Built {
+    /// For its lane.
+    pub connector: Arc<Connector>,
+    /// The same sink where a plugin writes the messages: it can preview.
+    pub plugin: Option<Arc<PluginSink>>,
+}
+
+/// Every connector, built, and what they share.
+pub struct Sinks {
+    /// What plugins run in.
+    pub engine: Engine,
+    /// Which version of each plugin is in use.
+    pub registry: Registry,
+    /// Makes further sinks, and checks configs.
+    pub factory: PluginSinks,
+    /// By name.
+    pub connectors: BTreeMap<ConnectorName, Built>,
+    /// What works, but hardly as it was meant.
+    pub warnings: Vec<ConfigError>,
+}
+
+impl Sinks {
+    /// Loads the plugins and builds every connector. Reads files, opens no connection, spawns no task.
+    pub async fn build(plan: &Plan, clock: &Clock, links: Arc<dyn Links>) -> Result<Sinks, HostError> {
+        let (engine, registry) = load_plugins(plan).await?;
+        let http = HttpClient::new(&Proxy::Environment).map_err(|error| HostError::Start(error.to_string()))?;
+        let factory = PluginSinks::new(registry.clone(), &plan.plugins, http, links);
+        let mut sinks = Sinks { engine, registry, factory, connectors: BTreeMap::new(), warnings: Vec::new() };
+        let mut errors = Vec::new();
+        for (name, connector) in &plan.connectors {
+            match sinks.connector(name, connector, clock).await {
+                Ok((built, warnings)) => {
+                    sinks.warnings.extend(place(plan, name, warnings));
+                    sinks.connectors.insert(name.clone(), built);
+                }
+                Err(problems) => errors.extend(place(plan, name, problems)),
+            }
+        }
+        ConfigErrors::check(errors)?;
+        Ok(sinks)
+    }
+
+    async fn connector(&self, name: &ConnectorName, plan: &ConnectorPlan, clock: &Clock) -> Result<(Built, Vec<Problem>), Vec<Problem>> {
+        match plan {
+            ConnectorPlan::Plugin(config) => {
+                let sink = Arc::new(self.factory.build(name.clone(), config.clone())?);
+                let warnings = sink.warnings();
+                let connector = Arc::new(Connector { name: name.clone(), sink: sink.clone(), policy: config.policy(name) });
+                Ok((Built { connector, plugin: Some(sink) }, warnings))
+            }
+            ConnectorPlan::Native(native) => {
+                let cx = SinkContext { connector: name.clone(), clock: clock.clone() };
+                let (sink, _healthcheck) = native.sink.build(cx).await.map_err(|reason| vec![Problem::at(&[], reason.text)])?;
+                let policy = native.delivery.policy(name, native.zone.clone());
+                Ok((Built { connector: Arc::new(Connector { name: name.clone(), sink: sink.into(), policy }), plugin: None }, Vec::new()))
+            }
+        }
+    }
+
+    /// For the dispatcher.
+    pub fn for_lanes(&self) -> Connectors {
+        self.connectors.iter().map(|(name, built)| (name.clone(), built.connector.clone())).collect()
+    }
+}
+
+impl Built {
+    /// Looks whether the receiver can be reached; `None` for a sink that has nothing to look at.
+    pub fn healthcheck(&self) -> Option<Healthcheck> {
+        self.plugin.as_ref().map(|sink| sink.healthcheck())
+    }
+}
+
+async fn load_plugins(plan: &Plan) -> Result<(Engine, Registry), HostError> {
+    let (configs, base) = (plan.plugins.clone(), plan.document.base().to_owned());
+    let loaded = tokio::task::spawn_blocking(move || {
+        let engine = Engine::new(EngineOptions::default()).map_err(|error| HostError::Start(error.to_string()))?;
+        let registry = Registry::load(&engine, &configs, &base).map_err(LoadFailures);
+        Ok::<_, HostError>((engine, registry))
+    });
+    let (engine, registry) = loaded.await.map_err(|error| HostError::Start(format!("the plugins could not be loaded: {error}")))??;
+    let registry = registry.map_err(|LoadFailures(failures)| {
+        let errors = failures.into_iter().map(|(name, error)| plan.document.error(&["plugins", &name, "path"], error.to_string()));
+        HostError::Config(ConfigErrors(errors.collect()))
+    })?;
+    Ok((engine, registry))
+}
+
+/// Plugins that did not load, each with its reason.
+struct LoadFailures(Vec<(String, crate::plugin::LoadError)>);
+
+/// Problems of a connector, with their places in the config.
+fn place(plan: &Plan, connector: &str, problems: Vec<Problem>) -> Vec<ConfigError> {
+    let place = |problem: Problem| {
+        let keys = problem.keys();
+        let path: Vec<&str> = ["connectors", connector].into_iter().chain(keys.iter().map(String::as_str)).collect();
+        plan.document.error(&path, problem.text)
+    };
+    problems.into_iter().map(place).collect()
+}
