@@ -6,7 +6,7 @@ use crate::guest::Plugin;
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "incident-sink",
+    world: "interactive-incident-sink",
     additional_derives: [Clone, PartialEq],
     pub_export_macro: false,
 });

@@ -54,7 +54,7 @@ fn content(card: &Card<'_>) -> Content {
     match card.config.message_type {
         MessageType::Text => Content::Text { content: card.text(Style::Plain) },
         MessageType::Link => match address {
-            Some(message_url) => Content::Link { title: card.title(), text: card.text(Style::Plain), message_url, picture: picture(card) },
+            Some(message_url) => Content::Link { title: card.title(), text: card.brief(), message_url, picture: picture(card) },
             None => markdown(),
         },
         MessageType::FeedCard => match (address, picture(card)) {
@@ -93,41 +93,47 @@ fn picture(card: &Card<'_>) -> Option<String> {
     own.or_else(|| card.config.picture_url.as_deref().and_then(escape::href)).filter(|href| href.len() <= card.limits.href)
 }
 
-/// Puts the connector's own title and text in the place of the default ones. A test message keeps its words.
-fn templated(card: &Card<'_>, mut content: Content, shortened: bool) -> Content {
+/// Puts the connector's own title and text in the place of the default ones. A test message keeps its words, and a template that comes out
+/// empty changes nothing: DingTalk refuses empty members.
+fn templated(card: &Card<'_>, content: Content, shortened: bool) -> Content {
     if card.event.kind == Kind::Test {
         return content;
     }
-    if let Some(parts) = &card.cx.title {
-        let (written, _) = render(parts, Style::Plain, TITLE_BUDGET);
-        match &mut content {
-            Content::Link { title, .. } | Content::Markdown { title, .. } | Content::ActionCard { title, .. } => *title = written,
-            Content::FeedCard { links } => links.iter_mut().for_each(|link| link.title.clone_from(&written)),
-            Content::Text { .. } => {}
-        }
-    }
-    let Some(parts) = &card.cx.text else { return content };
-    // A half and a quarter leave room for everything else that the smaller levels of a card can hold.
-    let budget = if shortened { MAX_BODY / 4 } else { MAX_BODY / 2 + MAX_BODY / 4 };
-    let mentions = card.at.line(card.config.language, &[]);
-    let place = |style| {
-        let (mut written, cut) = render(parts, style, budget);
-        if cut {
-            written.push_str(card.config.language.pick("\n\n(shortened)", "\n\n（内容过长，已截断）"));
-        }
-        if !mentions.is_empty() {
-            written.push_str("\n\n");
-            written.push_str(&mentions);
-        }
-        written
+    let content = match own_title(card) {
+        Some(title) => content.with_title(&title),
+        None => content,
     };
-    match &mut content {
-        Content::Markdown { text, .. } | Content::ActionCard { text, .. } => *text = place(Style::Markdown),
-        Content::Link { text, .. } => *text = place(Style::Plain),
-        Content::Text { content } => *content = place(Style::Plain),
-        Content::FeedCard { .. } => {}
+    let style = match content {
+        Content::Markdown { .. } | Content::ActionCard { .. } => Style::Markdown,
+        _ => Style::Plain,
+    };
+    match own_text(card, style, shortened) {
+        Some(text) => content.with_text(text),
+        None => content,
     }
-    content
+}
+
+fn own_title(card: &Card<'_>) -> Option<String> {
+    let (title, _) = render(card.cx.title.as_ref()?, Style::Plain, TITLE_BUDGET);
+    escape::is_visible(&title).then_some(title)
+}
+
+fn own_text(card: &Card<'_>, style: Style, shortened: bool) -> Option<String> {
+    // A quarter leaves room for everything else that the smaller levels of a card can hold.
+    let budget = if shortened { MAX_BODY / 4 } else { MAX_BODY / 4 * 3 };
+    let (mut text, cut) = render(card.cx.text.as_ref()?, style, budget);
+    if !escape::is_visible(&text) {
+        return None;
+    }
+    if cut {
+        text.push_str(card.config.language.pick("\n\n(shortened)", "\n\n（内容过长，已截断）"));
+    }
+    let mentions = card.at.line(card.config.language, &[]);
+    if !mentions.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&mentions);
+    }
+    Some(text)
 }
 
 /// Adds the note of a shortened message, and a keyword where the robot demands one and the message has none.

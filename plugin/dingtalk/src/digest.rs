@@ -58,9 +58,9 @@ fn picture(event: &Event, config: &Config) -> Option<String> {
     own.or_else(|| config.picture_url.as_deref().and_then(escape::href)).filter(|href| href.len() <= MAX_LINE_HREF)
 }
 
-/// `🔴 HIGH summary · who · when`, on one line.
+/// `🔴 HIGH summary · who · when`, on one line; the more incidents there are, the shorter.
 fn line(event: &Event, config: &Config, style: Style, crowd: usize) -> String {
-    let (summary, name) = if crowd <= 40 { (100, 40) } else { (48, 16) };
+    let (summary, name) = if crowd <= 40 { (100, 40) } else { (44, 14) };
     let mut pen = Pen::new(style, None, MAX_LINE_HREF);
     pen.markup("- ");
     pen.own(shape(&event.status));
@@ -70,13 +70,14 @@ fn line(event: &Event, config: &Config, style: Style, crowd: usize) -> String {
     }
     let words = if event.summary.trim().is_empty() { config.language.pick("(no summary)", "（无标题）") } else { &event.summary };
     if style == Style::Markdown {
-        pen.link(words, summary, event.incident_url.as_deref().unwrap_or_default());
+        pen.link(words, escape::chars_in(words, summary), event.incident_url.as_deref().unwrap_or_default());
     } else {
-        pen.user(words, summary);
+        pen.user(words, escape::chars_in(words, summary));
     }
     if let Some(person) = &event.assigned_to {
+        let who = full_name(person);
         pen.dot();
-        pen.user(&full_name(person), name);
+        pen.user(&who, escape::chars_in(&who, name));
     }
     pen.dot();
     pen.own(&clock(event.occurred_at));
@@ -174,7 +175,7 @@ impl Digest<'_> {
         let window = oldest.and_then(|oldest| span(oldest, self.cx.now)).map(|span| self.config.language.span(span));
         let (language, amount) = (self.config.language, self.amount());
         pen.own(&match window {
-            Some(window) => language.pick(format!("{amount} in the last {window}"), format!("最近 {window}内{amount}")),
+            Some(window) => language.pick(format!("{amount} in the last {window}"), format!("最近 {window}内 {amount}")),
             None => amount,
         });
         for (status, words) in self.states() {
@@ -203,7 +204,7 @@ impl Digest<'_> {
     fn states(&self) -> Vec<(Status, String)> {
         let words = match self.config.language {
             Language::English => ["pending", "accepted", "resolved", "in another state"],
-            Language::Chinese => ["待处理", "已接手", "已解决", "其他状态"],
+            Language::Chinese => ["条待处理", "条已接手", "条已解决", "条其他状态"],
         };
         let mut counts = [0usize; 4];
         for event in self.shown {

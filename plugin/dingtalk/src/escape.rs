@@ -19,6 +19,11 @@ fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a reader would see anything.
+pub(crate) fn is_visible(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_invisible(c))
+}
+
 fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -100,6 +105,16 @@ pub(crate) fn block(out: &mut String, text: &str, max: usize, max_lines: usize) 
         }
     }
     false
+}
+
+/// How many characters of a text fill so many columns of a list: a Chinese character is two wide, and takes three bytes.
+pub(crate) fn chars_in(text: &str, columns: usize) -> usize {
+    let mut left = columns;
+    let fits = |c: &char| {
+        let width = if *c < '\u{1100}' { 1 } else { 2 };
+        left.checked_sub(width).inspect(|rest| left = *rest).is_some()
+    };
+    one_line(text).take_while(fits).count()
 }
 
 fn is_at(c: char) -> bool {

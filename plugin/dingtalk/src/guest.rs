@@ -16,7 +16,7 @@ use crate::types::{Context, Descriptor, Event, Failure, Pace, Problem, Response,
 const PACE: Pace = Pace { messages: 20, window_ms: 60_000, penalty_ms: 600_000 };
 
 /// What the arena holds with events of ordinary size; README.md, "How it is built".
-const MAX_BATCH: u32 = 200;
+const MAX_BATCH: u32 = 256;
 
 /// The DingTalk plugin.
 #[derive(Debug)]

@@ -29,10 +29,13 @@ mod config;
 mod digest;
 mod escape;
 mod guest;
+mod inbox;
 mod mention;
 mod message;
 mod sign;
 mod template;
+#[cfg(test)]
+mod tests;
 mod time;
 mod words;
 

@@ -106,6 +106,30 @@ impl Content {
         !matches!(self, Content::Link { .. } | Content::FeedCard { .. })
     }
 
+    /// The same under another title; a text message has none.
+    pub(crate) fn with_title(mut self, new: &str) -> Content {
+        match &mut self {
+            Content::Link { title, .. } | Content::Markdown { title, .. } | Content::ActionCard { title, .. } => *title = new.into(),
+            Content::FeedCard { links } => links.iter_mut().for_each(|link| link.title = new.into()),
+            Content::Text { .. } => {}
+        }
+        self
+    }
+
+    /// The same with other words; a feed card has only titles.
+    pub(crate) fn with_text(mut self, new: String) -> Content {
+        match &mut self {
+            Content::Text { content: text }
+            | Content::Link { text, .. }
+            | Content::Markdown { text, .. }
+            | Content::ActionCard { text, .. } => {
+                *text = new;
+            }
+            Content::FeedCard { .. } => {}
+        }
+        self
+    }
+
     /// The message as DingTalk takes it. An empty `uuid` is left out.
     pub(crate) fn into_json(self, at: &At, uuid: &str) -> Vec<u8> {
         let at = (self.can_mention() && !at.is_empty()).then(|| at.clone());

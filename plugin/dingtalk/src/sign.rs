@@ -11,8 +11,10 @@ use sha2::Sha256;
 
 use crate::contract::signer::{Place, Stamp};
 
-/// The signing secret in the config, as a JSON Pointer.
+/// The members of the config that are secrets, by JSON Pointer.
 pub(crate) const SECRET: &str = "/secret";
+pub(crate) const APP_SECRET: &str = "/app_secret";
+pub(crate) const OUTGOING_TOKEN: &str = "/outgoing_token";
 
 /// One secret; `None` where it is not configured.
 pub(crate) fn secret<'a>(secrets: &'a [(String, String)], pointer: &str) -> Option<&'a str> {

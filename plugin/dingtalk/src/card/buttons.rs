@@ -58,6 +58,10 @@ fn rank(action: &Action) -> u8 {
 fn button(card: &Card<'_>, action: &Action, url: String) -> Button {
     let mut title = String::new();
     escape::plain(&mut title, card.config.language.button(action), 20);
+    if title.is_empty() {
+        // DingTalk refuses a button without a word on it.
+        title.push_str(card.config.language.button(&Action::Open));
+    }
     Button { title, url }
 }
 

@@ -79,19 +79,48 @@ impl Card<'_> {
             return pen.finish();
         }
         self.heading(&mut pen);
-        pen.paragraph();
-        update::write(self, &mut pen);
-        pen.paragraph();
-        self.facts(&mut pen);
-        pen.paragraph();
-        let said = self.people(&mut pen);
-        if self.event.kind == Kind::Created {
-            self.body(&mut pen);
+        let said = self.below(&mut pen);
+        if !pen.is_markdown()
+            && let Some(url) = self.page()
+        {
+            pen.paragraph();
+            pen.own(&url);
         }
-        pen.paragraph();
-        self.times(&mut pen);
         self.others(&mut pen, &said);
         pen.finish()
+    }
+
+    /// What stands under a title that says the state and the summary already, without markup.
+    pub(crate) fn brief(&self) -> String {
+        let mut pen = Pen::new(Style::Plain, None, self.limits.href);
+        if self.event.kind == Kind::Test {
+            self.test(&mut pen);
+        } else {
+            self.below(&mut pen);
+        }
+        pen.finish()
+    }
+
+    /// Everything below the heading. Returns the people whose `@…` was written.
+    fn below(&self, pen: &mut Pen) -> Vec<&Member> {
+        pen.paragraph();
+        update::write(self, pen);
+        pen.paragraph();
+        self.facts(pen);
+        pen.paragraph();
+        let said = self.people(pen);
+        if self.event.kind == Kind::Created {
+            self.body(pen);
+        }
+        pen.paragraph();
+        self.times(pen);
+        said
+    }
+
+    /// The incident's page, as it may stand in a message.
+    fn page(&self) -> Option<String> {
+        let page = self.event.incident_url.as_deref().and_then(crate::escape::href);
+        page.filter(|page| page.len() <= self.limits.href)
     }
 
     fn test(&self, pen: &mut Pen) {
@@ -120,7 +149,12 @@ impl Card<'_> {
         }
         pen.user(self.language().status(status), 20);
         pen.own(if coloured { "</font> " } else { " " });
-        pen.link(self.summary(), self.limits.summary, self.event.incident_url.as_deref().unwrap_or_default());
+        if pen.is_markdown() {
+            pen.link(self.summary(), self.limits.summary, self.event.incident_url.as_deref().unwrap_or_default());
+        } else {
+            pen.own("· ");
+            pen.user(self.summary(), self.limits.summary);
+        }
     }
 
     /// Where it comes from, how bad it is, its number.
@@ -137,9 +171,12 @@ impl Card<'_> {
             pen.dot();
             pen.own(&format!("SEV{severity}"));
         }
-        pen.dot();
-        // An escaped number sign, so that a line that begins with it is no heading.
-        pen.markup("\\");
+        if pen.is_fresh() {
+            // A line that begins with a number sign would be a heading.
+            pen.own(self.language().pick("Incident ", "告警 "));
+        } else {
+            pen.dot();
+        }
         pen.own("#");
         pen.user(&event.incident_id, 40);
     }
@@ -195,6 +232,7 @@ impl Card<'_> {
         if self.limits.lines > 0 && !event.details.trim().is_empty() {
             pen.paragraph();
             if pen.block(&event.details, self.limits.details, self.limits.lines)
+                && pen.is_markdown()
                 && let Some(url) = &event.incident_url
             {
                 pen.own(" ");
@@ -209,10 +247,7 @@ impl Card<'_> {
         }
         for image in event.images.iter().take(self.limits.images) {
             pen.paragraph();
-            if pen.is_markdown() && crate::escape::href(&image.src).is_some_and(|src| src.len() <= self.limits.href) {
-                pen.own("!");
-            }
-            pen.link(&image.alt, self.limits.name, &image.src);
+            pen.image(&image.alt, self.limits.name, &image.src);
         }
     }
 

@@ -105,14 +105,35 @@ impl Pen {
                 self.out.push(')');
             }
             (Style::Plain, Some(href)) => {
-                self.user(text, max);
-                self.out.push(' ');
+                if text != address {
+                    self.user(text, max);
+                    self.out.push(' ');
+                }
                 self.out.push_str(&href);
             }
             (_, None) => {
                 self.user(text, max);
             }
         }
+    }
+
+    /// A picture, where it may be loaded; its address as a link in plain text.
+    pub(crate) fn image(&mut self, alt: &str, max: usize, address: &str) {
+        match escape::href(address).filter(|src| self.is_markdown() && src.len() <= self.max_href) {
+            Some(src) => {
+                self.out.push_str("![");
+                self.user(alt, max);
+                self.out.push_str("](");
+                self.out.push_str(&src);
+                self.out.push(')');
+            }
+            None => self.link(alt, max, address),
+        }
+    }
+
+    /// Whether nothing stands on the line yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.out.is_empty() || self.out.ends_with('\n')
     }
 
     /// A new paragraph, unless nothing was written yet.
@@ -122,7 +143,7 @@ impl Pen {
 
     /// ` · `, unless this is the first thing of its line.
     pub(crate) fn dot(&mut self) {
-        if !self.out.ends_with('\n') {
+        if !self.is_fresh() {
             self.gap(" · ");
         }
     }

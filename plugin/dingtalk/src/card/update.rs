@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::{Card, Pen, full_name};
 use crate::time::span;
-use crate::types::{Kind, Person, Status};
+use crate::types::{Kind, Person, Priority, Status};
 use crate::words::Language;
 
 /// The names and times that a sentence is made of, escaped.
@@ -88,7 +88,8 @@ fn chinese(card: &Card<'_>, parts: &Parts, pen: &Pen) -> String {
             let who = if actor.is_empty() { assignee } else { actor };
             format!("{}已接手{}", with("", &spaced(who)), with("，响应用时 ", after))
         }
-        Kind::Raised => format!("{}优先级已提升{}", spaced(actor), with("为", &priority(card, pen))),
+        Kind::Raised if card.event.priority == Some(Priority::High) => format!("{}已将优先级提升为高", spaced(actor)),
+        Kind::Raised => format!("{}已提升优先级{}", spaced(actor), with("：", &priority(card, pen))),
         Kind::CommentAdded => format!("{}评论", spaced(actor)),
         Kind::Resolved => format!("{}已解决{lasted}", spaced(actor)),
         Kind::AutoResolved => format!("已自动解决{lasted}"),
@@ -96,7 +97,7 @@ fn chinese(card: &Card<'_>, parts: &Parts, pen: &Pen) -> String {
         Kind::ResponderAdded => format!("{}添加了响应人", spaced(actor)),
         Kind::ResponderRemoved => format!("{}移除了响应人", spaced(actor)),
         Kind::EscalationEnded => String::from("升级策略已走完，仍无人接手"),
-        Kind::NotResolved => format!("{}仍未解决", with("已过 ", &spaced(after))),
+        Kind::NotResolved => format!("{}仍未解决", if after.is_empty() { String::new() } else { format!("{after}后") }),
         Kind::Other(name) => format!("更新：{}", pen.escaped(&name.replace('-', " "), 60)),
     }
 }

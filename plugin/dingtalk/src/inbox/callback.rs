@@ -1,0 +1,93 @@
+//! The JSON that DingTalk posts when somebody writes to a robot.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use crate::escape;
+
+/// The members that matter; all of them may be absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Callback {
+    msg_id: Option<String>,
+    text: Option<Text>,
+    content: Option<Content>,
+    sender_staff_id: Option<String>,
+    sender_nick: Option<String>,
+    session_webhook: Option<String>,
+    session_webhook_expired_time: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Text {
+    content: String,
+}
+
+/// A plain text in one of DingTalk's samples, an object for everything but text messages.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Plain(String),
+    #[serde(rename_all = "camelCase")]
+    Rich {
+        #[serde(default)]
+        rich_text: Vec<Piece>,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct Piece {
+    #[serde(default)]
+    text: String,
+}
+
+fn said(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+impl Callback {
+    /// Reads a body; the error is for whoever reads the host's log.
+    pub(super) fn parse(body: &[u8]) -> Result<Callback, String> {
+        let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if start != Some(&b'{') {
+            return Err("The body is no JSON object.".to_string());
+        }
+        serde_json::from_slice(body).map_err(|error| format!("The body is no message of DingTalk's: {error}."))
+    }
+
+    /// DingTalk's id of the message.
+    pub(super) fn id(&self) -> Option<&str> {
+        said(&self.msg_id)
+    }
+
+    /// What was written; none for pictures and the like.
+    pub(super) fn text(&self) -> Option<String> {
+        match (&self.text, &self.content) {
+            (Some(text), _) => Some(text.content.clone()),
+            (None, Some(Content::Plain(text))) => Some(text.clone()),
+            (None, Some(Content::Rich { rich_text })) if !rich_text.is_empty() => {
+                Some(rich_text.iter().map(|piece| piece.text.as_str()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The sender's user id in the company.
+    pub(super) fn staff_id(&self) -> Option<&str> {
+        said(&self.sender_staff_id)
+    }
+
+    /// The sender's name in the chat.
+    pub(super) fn nick(&self) -> &str {
+        self.sender_nick.as_deref().unwrap_or_default().trim()
+    }
+
+    /// Where a later answer goes, as long as DingTalk takes it there.
+    pub(super) fn session_url(&self, now_ms: i64) -> Option<&str> {
+        let open = self.session_webhook_expired_time.is_none_or(|end| end > now_ms);
+        said(&self.session_webhook).filter(|url| open && escape::href(url).is_some())
+    }
+}
