@@ -5,8 +5,10 @@
 //! [`plugin`] write and sign the message, and sends it.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod delivery;
 pub mod event;
 pub mod host;

@@ -81,13 +81,18 @@ pub enum HttpError {
     Setup(String),
 }
 
+/// Installs the process's TLS provider where none is installed yet: every client needs it.
+pub fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An `Err` says that another thread was quicker, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
 impl HttpClient {
     /// Makes the client. Installs the process's TLS provider where none is installed yet.
     pub fn new(proxy: &Proxy) -> Result<HttpClient, HttpError> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // An `Err` says that another thread was quicker, which is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
+        install_crypto();
         let builder = reqwest::Client::builder()
             .user_agent(concat!("incident-sink/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

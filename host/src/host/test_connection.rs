@@ -52,5 +52,9 @@ pub async fn test_connection(sink: &dyn IncidentSink, clock: &Clock) -> Result<O
             Attempt::Next { draft: next, .. } => draft = next,
         }
     }
-    Err(Reason { code: "steps".to_owned(), text: format!("the sink wants more than {STEPS} requests for one message"), advice: String::new() })
+    Err(Reason {
+        code: "steps".to_owned(),
+        text: format!("the sink wants more than {STEPS} requests for one message"),
+        advice: String::new(),
+    })
 }

@@ -6,6 +6,7 @@
 //! so that a test of the real binary can steer them from another process. [`terminal`] and [`svg`] draw the conversation.
 
 mod card;
+pub mod demo;
 pub mod dingtalk;
 #[cfg(test)]
 mod drawing_tests;
@@ -66,4 +67,10 @@ pub enum SimulatorError {
     /// The robot's own address did not answer, or not in time.
     #[error("the robot's callback address does not answer: {0}")]
     Callback(String),
+}
+
+/// A message body, drawn as the chat would show it; `None` where it is no message that the chat takes.
+pub fn draw_body(body: &[u8], robot: &str, colour: bool) -> Option<String> {
+    let shown = dingtalk::read_message(body, robot)?;
+    Some(terminal::draw(&shown, &terminal::Look { width: 64, colour, zone: jiff::tz::TimeZone::system() }))
 }

@@ -258,7 +258,7 @@ impl Group {
     }
 }
 
-fn shown(number: u64, at: UnixMs, robot: &str, message: Message) -> Shown {
+pub(super) fn shown(number: u64, at: UnixMs, robot: &str, message: Message) -> Shown {
     Shown {
         number,
         at,

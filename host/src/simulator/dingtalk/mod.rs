@@ -44,6 +44,11 @@ use super::front::{Front, Handler};
 use super::timeline::Timeline;
 use crate::clock::Clock;
 
+/// Reads a message as the group would, without showing it to anybody.
+pub(super) fn read_message(body: &[u8], robot: &str) -> Option<Shown> {
+    schema::read(body).ok().map(|message| group::shown(1, Clock::system().now(), robot, message))
+}
+
 /// How a group is set up.
 #[derive(Debug)]
 pub struct Options {

@@ -1,0 +1,42 @@
+//! The admin server: health, and the JSON API that the commands and the console use.
+//!
+//! Off loopback every call needs the token. Without a token only this machine can connect, and then a page in this machine's browser must
+//! not be able to call it either: the `Host` must be a loopback name, and a cross-site request is refused.
+
+mod api;
+mod guard;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use crate::host::{Control, HostError, Service};
+use crate::server::Server;
+
+/// Takes the admin address; what it answers runs as a service of the host.
+pub async fn serve(control: Control) -> Result<Service, HostError> {
+    let settings = &control.plan().settings;
+    let server = Server::bind(settings.admin.listen, None).await?;
+    let grace = settings.server.grace.duration();
+    let routes = routes(control);
+    Ok(Box::new(move |stop: CancellationToken| Box::pin(server.run(routes, stop, grace))))
+}
+
+/// All routes, guarded.
+pub fn routes(control: Control) -> Router {
+    let guard = Arc::new(guard::Guard::new(control.plan().settings.admin.token.clone()));
+    let api = Router::new()
+        .route("/api/outbox", get(api::outbox))
+        .route("/api/connectors", get(api::connectors))
+        .route("/api/connectors/{name}/test", post(api::test))
+        .route("/api/messages", get(api::messages))
+        .route("/api/messages/{id}", get(api::message))
+        .route("/api/dead-letters/{id}/replay", post(api::replay))
+        .route("/api/dead-letters/{id}/discard", post(api::discard))
+        .route("/api/unreadable", get(api::unreadable))
+        .route("/api/plugins", get(api::plugins))
+        .layer(axum::middleware::from_fn_with_state(guard, guard::check));
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(api::ready)).merge(api).with_state(control)
+}

@@ -1,0 +1,104 @@
+//! What happens in the demo: real payloads of iLert, in the order of an incident's life; a storm; a wrong secret.
+
+use serde_json::{Value, json};
+
+use crate::simulator::dingtalk::Shown;
+
+/// One thing that happens.
+pub(super) struct Chapter {
+    pub(super) title: &'static str,
+    /// What iLert posts.
+    pub(super) body: Vec<u8>,
+    pub(super) encoding: Option<&'static str>,
+    /// How many cards are drawn.
+    pub(super) cards: usize,
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/ilert/", $name, ".json"))
+    };
+}
+
+/// The source that only the connector with the wrong secret listens to.
+pub(super) const BROKEN_SOURCE: &str = "Backup";
+
+/// The storm's alert source.
+pub(super) const STORM_SOURCE: &str = "Zabbix";
+
+/// The story.
+pub(super) fn chapters(storm: usize) -> Vec<Chapter> {
+    let one = |title, body: &str| Chapter { title, body: body.as_bytes().to_vec(), encoding: None, cards: 2 };
+    vec![
+        one("An incident is created; two groups read it, each in its language", fixture!("2026-created-rich")),
+        one("Another one, in iLert's form of 2021", fixture!("2021-created")),
+        one("Nobody accepts, so the escalation policy goes on", fixture!("2021-auto-escalated")),
+        one("Somebody accepts it", fixture!("2021-acknowledged")),
+        one("A comment", fixture!("2021-comment-added")),
+        one("It is over", fixture!("2021-resolved")),
+        Chapter {
+            title: "A storm: more than the robot's 20 messages a minute can carry, so the rest comes as digests",
+            body: storm_body(storm),
+            encoding: None,
+            cards: 3,
+        },
+        one("A robot whose secret is wrong: DingTalk answers 200 and refuses; nothing is lost", &broken()),
+    ]
+}
+
+/// Whether a message belongs into the README's picture: the life of one incident and a digest, in English.
+pub(super) fn is_for_the_picture(shown: &Shown) -> bool {
+    shown.robot == "iLert" && !shown.title.contains("storm")
+}
+
+/// Many incidents, as NDJSON; a third of them is resolved in the same breath.
+fn storm_body(count: usize) -> Vec<u8> {
+    let mut body = String::new();
+    for number in 0..count {
+        let event = |status: &str, kind: &str| {
+            json!({
+                "id": format!("{}", 13_000_000 + number),
+                "eventId": format!("storm-{number}-{kind}"),
+                "summary": format!("storm: disk full on db-{number}"),
+                "details": "The volume /var has 0 bytes left.",
+                "reportTime": "2026-03-01T00:00:00Z",
+                "status": status,
+                "eventType": kind,
+                "priority": if number % 5 == 0 { "HIGH" } else { "LOW" },
+                "alertSource": { "id": 7, "name": STORM_SOURCE },
+            })
+        };
+        push(&mut body, &event("PENDING", "alert-created"));
+        if number % 3 == 0 {
+            push(&mut body, &event("RESOLVED", "alert-resolved"));
+        }
+    }
+    body.into_bytes()
+}
+
+fn push(body: &mut String, event: &Value) {
+    body.push_str(&event.to_string());
+    body.push('\n');
+}
+
+fn broken() -> String {
+    json!({
+        "id": "14000000", "eventId": "broken-1", "summary": "nightly backup failed", "details": "exit code 2",
+        "reportTime": "2026-03-01T00:00:00Z", "status": "PENDING", "eventType": "alert-created", "priority": "HIGH",
+        "alertSource": { "id": 8, "name": BROKEN_SOURCE },
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chapter_is_readable() {
+        for chapter in chapters(10) {
+            let items = crate::event::body::split(&chapter.body, None, crate::event::body::MAX_EVENT).unwrap();
+            assert!(!items.is_empty() && items.iter().all(|item| item.value.is_ok()), "{}", chapter.title);
+        }
+    }
+}
