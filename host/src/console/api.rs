@@ -13,21 +13,36 @@ use crate::outbox::{ConnectorStatus, Filter, MessageId, OutboxError};
 use crate::plugin::inspect::PaceView;
 use crate::source::problem::Problem;
 
-type Answer = Result<Json<Value>, Response>;
+type Answer = Result<Json<Value>, Refusal>;
+
+/// An answer that is an error; boxed, for it is large and rare.
+pub(super) struct Refusal(Box<Response>);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Refusal(Box::new(problem.into_response()))
+    }
+}
 
 /// An error of the outbox, as an answer.
-fn trouble(error: &OutboxError) -> Response {
+fn trouble(error: &OutboxError) -> Refusal {
     match error {
-        OutboxError::NotFound(_) => Problem::new(StatusCode::NOT_FOUND, "Not found", error.to_string()).into_response(),
-        OutboxError::Conflict(_) => Problem::new(StatusCode::CONFLICT, "Conflict", error.to_string()).into_response(),
-        _ => Problem::come_again(error.to_string(), 5).into_response(),
+        OutboxError::NotFound(_) => Problem::new(StatusCode::NOT_FOUND, "Not found", error.to_string()).into(),
+        OutboxError::Conflict(_) => Problem::new(StatusCode::CONFLICT, "Conflict", error.to_string()).into(),
+        _ => Problem::come_again(error.to_string(), 5).into(),
     }
 }
 
 fn answer<T: serde::Serialize>(value: &T) -> Answer {
     serde_json::to_value(value)
         .map(Json)
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", error.to_string()).into_response())
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", error.to_string()).into())
 }
 
 /// `GET /readyz`: whether events can be taken in, and why not.
@@ -35,7 +50,7 @@ pub(super) async fn ready(State(control): State<Control>) -> Response {
     match control.outbox().ready().await {
         Ok(()) if control.intake().is_closed() => Problem::come_again("the host is stopping", 5).into_response(),
         Ok(()) => "ready\n".into_response(),
-        Err(error) => trouble(&error),
+        Err(error) => trouble(&error).into_response(),
     }
 }
 
@@ -87,7 +102,7 @@ fn pace(profile: Option<Profile>) -> Option<Value> {
 pub(super) async fn test(State(control): State<Control>, Path(name): Path<String>) -> Answer {
     let connectors = control.dispatcher().connectors();
     let Some(connector) = connectors.get(name.as_str()) else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "Not found", format!("there is no connector `{name}`")).into_response());
+        return Err(Problem::new(StatusCode::NOT_FOUND, "Not found", format!("there is no connector `{name}`")).into());
     };
     let (outcome, reason) = match test_connection(&*connector.sink, control.clock()).await {
         Ok(Outcome::Delivered { .. }) => ("delivered", None),
@@ -114,7 +129,7 @@ pub(super) struct Wanted {
 pub(super) async fn messages(State(control): State<Control>, Query(wanted): Query<Wanted>) -> Answer {
     if let Some(state) = wanted.state.as_deref().filter(|state| !matches!(*state, "open" | "delivered" | "dead")) {
         let text = format!("`{state}` is no state of a message; there are open, delivered and dead");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "Bad request", text).into_response());
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "Bad request", text).into());
     }
     let filter = Filter {
         state: wanted.state,

@@ -62,7 +62,7 @@ pub async fn run(options: &Options, say: &(dyn Fn(&str) + Sync)) -> Result<Total
     told.map_err(|_| format!("the demo did not end within {} s", PATIENCE.as_secs()))??;
     if let Some(file) = &options.svg {
         let picture = svg::Picture { group: "Ops · 运维".to_owned(), zone: zone() };
-        let conversation: Vec<Shown> = stage.group().conversation().into_iter().filter(|shown| story::is_for_the_picture(shown)).collect();
+        let conversation: Vec<Shown> = stage.group().conversation().into_iter().filter(story::is_for_the_picture).collect();
         std::fs::write(file, svg::draw(&conversation, &picture)).map_err(|error| format!("{}: {error}", file.display()))?;
         say(&format!("The conversation is in {}.", file.display()));
     }
