@@ -28,6 +28,7 @@ pub mod schema;
 pub mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod upgrade;
 pub mod variables;
 
 use std::sync::Arc;

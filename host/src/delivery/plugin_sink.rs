@@ -24,7 +24,7 @@ use super::template::Template;
 use super::variables::Variables;
 use super::{Attempt, Healthcheck, IncidentSink, Item, MessageContext, Outcome, Pace, Prepared, Profile};
 use crate::outbox::{Draft, Reason};
-use crate::plugin::{CallError, Plugin, convert, wit};
+use crate::plugin::{CallError, Plugin, Registry, convert, wit};
 
 /// One connector.
 pub struct PluginSink {
@@ -44,6 +44,8 @@ struct Versioned {
 pub(super) struct Written {
     pub(super) work: Work,
     pub(super) covers: usize,
+    /// A digest could not be written, so it is about the first item only.
+    pub(super) alone: bool,
 }
 
 impl PluginSink {
@@ -80,6 +82,22 @@ impl PluginSink {
         })
     }
 
+    /// Which versions there are.
+    pub(super) fn registry(&self) -> &Registry {
+        self.sinks.registry()
+    }
+
+    /// A version by its digest. One that an earlier run used is compiled first, once.
+    fn version(&self, digest: &str) -> Option<Plugin> {
+        let (registry, kind) = (self.sinks.registry(), self.config.kind());
+        registry.at_hand(kind, digest).or_else(|| blocking(|| registry.version(kind, digest)))
+    }
+
+    /// Everything wrong with the connector's config in the eyes of a version that need not be in use.
+    pub fn check_with(&self, plugin: &Plugin) -> Result<(), Vec<Problem>> {
+        self.sinks.check(plugin, &self.config).map(|_| ())
+    }
+
     pub(super) fn current(&self) -> Result<Plugin, Reason> {
         self.sinks.registry().current(self.config.kind()).ok_or_else(|| no_plugin(self.config.kind()))
     }
@@ -102,7 +120,11 @@ impl PluginSink {
         let begin = |batch| self.begin(plugin, &split.split, batch, cx);
         let mut step = begin(batch);
         let mut covered = batch.len();
-        if batch.len() > 1 && !matches!(step, Ok(wit::Step::Send(_)) | Err(CallError::Busy)) {
+        let alone = batch.len() > 1 && !matches!(step, Ok(wit::Step::Send(_)) | Err(CallError::Busy));
+        if alone && self.is_watched(plugin) {
+            return Err(step.map_or_else(|error| fault(&error), |_| reason("digest", "a digest was refused", "")));
+        }
+        if alone {
             warn!(connector = %self.name, events = batch.len(), "A digest could not be written; the first event is sent alone.");
             step = begin(&batch[..1]);
             covered = 1;
@@ -110,9 +132,9 @@ impl PluginSink {
         match step.map_err(|error| fault(&error))? {
             wit::Step::Send(sending) => {
                 let covers = (sending.covers as usize).clamp(1, covered.max(1));
-                self.first_request(sending).map(|work| Written { work, covers })
+                self.first_request(sending).map(|work| Written { work, covers, alone })
             }
-            wit::Step::Done(outcome) => Ok(Written { work: Work::Decided(answers::decided(outcome)), covers: 1 }),
+            wit::Step::Done(outcome) => Ok(Written { work: Work::Decided(answers::decided(outcome)), covers: 1, alone }),
         }
     }
 
@@ -187,7 +209,7 @@ impl PluginSink {
     }
 
     /// Signs anew, since a signature is as old as its attempt.
-    fn signed(&self, plugin: &Plugin, request: &Request, now: i64) -> Result<Outgoing, Refused> {
+    pub(super) fn signed(&self, plugin: &Plugin, request: &Request, now: i64) -> Result<Outgoing, Refused> {
         let stamps = self.sign(plugin, request, now).map_err(Refused::ByPlugin)?;
         self.admit(request, &stamps).map_err(Refused::ByEgress)
     }
@@ -196,7 +218,13 @@ impl PluginSink {
         let outgoing = match self.signed(plugin, &sending.request, cx.now) {
             Ok(outgoing) => outgoing,
             // Nothing was sent: another version of the plugin may do better.
-            Err(Refused::ByPlugin(reason)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason }),
+            Err(Refused::ByPlugin(reason)) => {
+                self.accuse_of_signing(plugin, &sending.request, cx.now, &reason);
+                return Attempt::Done(Outcome::Retry { after_ms: 0, reason });
+            }
+            Err(Refused::ByEgress(reason)) if self.accuse_of_signing(plugin, &sending.request, cx.now, &reason) => {
+                return Attempt::Done(Outcome::Retry { after_ms: 0, reason });
+            }
             Err(Refused::ByEgress(reason)) => return Attempt::Done(Outcome::Rejected { reason }),
         };
         let answer = match self.sinks.http().send(&outgoing, self.config.timeout()).await {
@@ -212,12 +240,15 @@ impl PluginSink {
             Ok(wit::Step::Done(outcome)) => Attempt::Done(answers::judged(outcome, &status, hint).into()),
             Ok(wit::Step::Send(next)) => self.next_request(plugin, sending.step, next),
             // It was sent, and nobody can read the answer.
-            Err(reason) => Attempt::Done(Outcome::Unknown { reason }),
+            Err(reason) => {
+                self.accuse(plugin, &reason);
+                Attempt::Done(Outcome::Unknown { reason })
+            }
         }
     }
 
     /// Has the plugin read an answer; twice where it did not get the time, since the answer cannot be had again.
-    fn resume(&self, plugin: &Plugin, sending: &Sending, answer: &wit::Response, cx: &MessageContext) -> Result<wit::Step, Reason> {
+    pub(super) fn resume(&self, plugin: &Plugin, sending: &Sending, answer: &wit::Response, cx: &MessageContext) -> Result<wit::Step, Reason> {
         let (split, context) = (self.split(plugin)?, self.context(cx));
         let call = || plugin.resume(&split.split.config, &sending.continuation, answer, &context);
         match call() {
@@ -244,8 +275,16 @@ impl PluginSink {
     }
 }
 
+/// Runs what takes some tens of milliseconds without holding up other tasks, where the runtime has threads to spare.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 /// Who did not let a request go.
-enum Refused {
+pub(super) enum Refused {
     ByPlugin(Reason),
     ByEgress(Reason),
 }
@@ -274,28 +313,31 @@ impl IncidentSink for PluginSink {
     }
 
     fn prepare(&self, batch: &[Item], cx: &MessageContext) -> Result<Prepared, Reason> {
-        let plugin = self.current()?;
-        let written = self.write(&plugin, batch, cx)?;
+        let (plugin, written) = self.write_on_trial(batch, cx)?;
         Ok(Prepared { draft: PluginDraft::new(written.work).seal(plugin.digest()), covers: written.covers })
     }
 
     fn can_attempt(&self, draft: &Draft) -> bool {
+        if self.is_doubtful(draft) {
+            return false;
+        }
         match PluginDraft::open(draft) {
             Ok(PluginDraft { work: Work::Decided(_), .. }) => true,
-            Ok(_) => self.sinks.registry().version(self.config.kind(), &draft.author).is_some(),
+            Ok(_) => self.version(&draft.author).is_some(),
             Err(_) => false,
         }
     }
 
     async fn attempt(&self, draft: &Draft, cx: &MessageContext) -> Attempt {
         let again = |reason| Attempt::Done(Outcome::Retry { after_ms: 0, reason });
-        match PluginDraft::open(draft) {
+        let attempt = match PluginDraft::open(draft) {
             Ok(PluginDraft { work: Work::Decided(decided), .. }) => Attempt::Done(decided.into()),
-            Ok(PluginDraft { work: Work::Send(sending), .. }) => match self.sinks.registry().version(self.config.kind(), &draft.author) {
+            Ok(PluginDraft { work: Work::Send(sending), .. }) => match self.version(&draft.author) {
                 Some(plugin) => self.send(&plugin, &sending, cx).await,
                 None => again(no_plugin(self.config.kind())),
             },
             Err(error) => again(reason("draft", error.to_string(), "The message is written anew.")),
-        }
+        };
+        self.judge(draft, cx, attempt)
     }
 }

@@ -34,17 +34,23 @@ pub struct PluginConfig {
     /// Public keys (ed25519, PEM or base64): where there are any, the file must be signed by one of them, in `FILE.sig`.
     #[serde(default)]
     pub trusted_keys: Vec<String>,
-    /// Go back to the previous version by itself when a new one fails.
+    /// Go back to the previous version by itself when a new one fails; by default on its first 20 messages.
     #[serde(default)]
-    pub canary: Option<Canary>,
+    pub canary: Canary,
 }
 
 /// How long a new version is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
-    /// The first messages of a new version that are watched.
+    /// The first messages of a new version that are watched; 0 watches none.
     pub messages: u32,
+}
+
+impl Default for Canary {
+    fn default() -> Self {
+        Canary { messages: 20 }
+    }
 }
 
 /// A config that makes no sense.
@@ -61,7 +67,7 @@ impl PluginConfig {
     /// A plugin at a path, with everything else as by default.
     pub fn at(path: impl Into<PathBuf>) -> PluginConfig {
         let limits = Limits::default();
-        PluginConfig { path: path.into(), sha256: None, allow: Vec::new(), limits, trusted_keys: Vec::new(), canary: None }
+        PluginConfig { path: path.into(), sha256: None, allow: Vec::new(), limits, trusted_keys: Vec::new(), canary: Canary::default() }
     }
 
     /// Everything wrong with it that can be known without touching a file.
@@ -80,9 +86,6 @@ impl PluginConfig {
         if let Err(error) = signature::parse_keys(&self.trusted_keys) {
             wrong("trusted_keys", error.to_string());
         }
-        if self.canary.is_some_and(|canary| canary.messages == 0) {
-            wrong("canary.messages", "expected at least 1".to_owned());
-        }
         errors
     }
 
@@ -97,13 +100,18 @@ impl PluginConfig {
     /// As [`PluginConfig::load`], for bytes that did not come from the configured file: an upload. `signature` is the content of its
     /// `FILE.sig`, where it has one. A digest pin holds for uploads too.
     pub fn load_bytes(&self, engine: &Engine, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<Plugin, LoadError> {
+        self.check_upload(bytes, signature)?;
+        Plugin::load_as(engine, bytes, &self.limits, name)
+    }
+
+    /// The pin and the signature of bytes that did not come from the configured file.
+    pub fn check_upload(&self, bytes: &[u8], signature: Option<&str>) -> Result<(), LoadError> {
         self.check_origin(bytes, || {
             signature.map(str::to_owned).ok_or_else(|| signature::SignatureError::Missing {
                 path: signature::path_of(&self.path),
                 source: io::ErrorKind::NotFound.into(),
             })
-        })?;
-        Plugin::load_as(engine, bytes, &self.limits, name)
+        })
     }
 
     /// The pin and the signature.
@@ -122,7 +130,7 @@ impl PluginConfig {
 }
 
 /// Reads a file that has at most so many bytes.
-pub(super) fn read_capped(path: &Path, limit: Size) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn read_capped(path: &Path, limit: Size) -> Result<Vec<u8>, LoadError> {
     let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();

@@ -6,6 +6,8 @@
 //! | which file becomes a plugin? | [`load`], `contract`, [`descriptor`], [`signature`] |
 //! | what may a plugin answer? | [`output`], [`text`] |
 //! | which version is in use? | [`registry`] |
+//! | which versions are kept on disk? | [`store`] |
+//! | how is a new version watched? | [`trials`] |
 //! | what does the operator say? | [`config`] |
 //!
 //! Each call gets a store and an instance of its own from one pre-linked component, so no call sees another's secret or the remains of a
@@ -27,11 +29,13 @@ pub mod registry;
 mod sandbox;
 mod schema_secrets;
 pub mod signature;
+pub mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod trials;
 pub mod units;
 
 pub use call::{CallError, Plugin};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -14,13 +14,30 @@ use super::call::Plugin;
 use super::config::PluginConfig;
 use super::engine::Engine;
 use super::load::LoadError;
+use super::trials::Trials;
 
 /// Versions that are kept besides the current one, for rollback and for messages that one of them began.
 const KEPT: usize = 3;
 
 /// The plugins in use, by name. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(Arc<ArcSwap<Table>>);
+pub struct Registry(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    table: ArcSwap<Table>,
+    trials: Trials,
+    recall: OnceLock<Recall>,
+}
+
+/// Finds a version that is not at hand: the one of this name and digest.
+pub struct Recall(pub Box<dyn Fn(&str, &str) -> Option<Plugin> + Send + Sync>);
+
+impl std::fmt::Debug for Recall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recall")
+    }
+}
 
 type Table = BTreeMap<String, Slot>;
 
@@ -73,27 +90,69 @@ impl Registry {
             }
         }
         errors.sort_by(|a, b| a.0.cmp(&b.0));
-        if errors.is_empty() { Ok(Registry(Arc::new(ArcSwap::from_pointee(table)))) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Registry(Arc::new(Shared { table: ArcSwap::from_pointee(table), ..Shared::default() })))
     }
 
     /// The version in use.
     pub fn current(&self, name: &str) -> Option<Plugin> {
-        self.0.load().get(name).map(|slot| slot.current.clone())
+        self.0.table.load().get(name).map(|slot| slot.current.clone())
+    }
+
+    /// A version by its digest: in use, kept, or found by [`Registry::set_recall`]'s function, which may block for as long as a component
+    /// compiles, once a version.
+    pub fn version(&self, name: &str, digest: &str) -> Option<Plugin> {
+        if let Some(plugin) = self.at_hand(name, digest) {
+            return Some(plugin);
+        }
+        self.current(name)?;
+        let found = (self.0.recall.get()?.0)(name, digest)?;
+        self.change(|table| {
+            let slot = table.get_mut(name)?;
+            if !slot.versions().any(|plugin| plugin.digest() == digest) {
+                slot.kept.push(found.clone());
+            }
+            Some(())
+        });
+        Some(found)
     }
 
     /// A version by its digest, in use or kept.
-    pub fn version(&self, name: &str, digest: &str) -> Option<Plugin> {
-        self.0.load().get(name)?.versions().find(|plugin| plugin.digest() == digest).cloned()
+    pub fn at_hand(&self, name: &str, digest: &str) -> Option<Plugin> {
+        self.0.table.load().get(name)?.versions().find(|plugin| plugin.digest() == digest).cloned()
+    }
+
+    /// Says where versions are found that are not at hand, such as those of messages that an earlier run began. Once; later calls change nothing.
+    pub fn set_recall(&self, recall: Recall) {
+        let _ = self.0.recall.set(recall);
+    }
+
+    /// What is on trial.
+    pub fn trials(&self) -> &Trials {
+        &self.0.trials
+    }
+
+    /// Takes a watched version out of use and goes back to the one before; answers that one. `None` where it is not watched (any more).
+    pub fn convict(&self, name: &str, failed: &str, why: &str) -> Option<Plugin> {
+        let old = self.0.trials.convict(name, failed, why)?;
+        self.change(|table| {
+            if let Some(slot) = table.get_mut(name).filter(|slot| slot.current.digest() == failed) {
+                slot.replace(old.clone());
+            }
+        });
+        Some(old)
     }
 
     /// All versions that are at hand: the one in use, then the kept ones, the latest first.
     pub fn versions(&self, name: &str) -> Vec<Plugin> {
-        self.0.load().get(name).map(|slot| slot.versions().cloned().collect()).unwrap_or_default()
+        self.0.table.load().get(name).map(|slot| slot.versions().cloned().collect()).unwrap_or_default()
     }
 
     /// The plugins' names, sorted.
     pub fn names(&self) -> Vec<String> {
-        self.0.load().keys().cloned().collect()
+        self.0.table.load().keys().cloned().collect()
     }
 
     /// Puts a version to use, under a new name or in place of another; answers the one that was in use. Atomic.
@@ -135,7 +194,7 @@ impl Registry {
     /// Changes a copy of the table and puts it in place; again where somebody else was faster.
     fn change<T>(&self, mut change: impl FnMut(&mut Table) -> T) -> T {
         let mut answer = None;
-        self.0.rcu(|table| {
+        self.0.table.rcu(|table| {
             let mut table = Table::clone(table);
             answer = Some(change(&mut table));
             table

@@ -32,10 +32,10 @@ fn a_config_is_read_with_its_defaults_and_unknown_keys_are_refused() {
 
 #[test]
 fn everything_wrong_with_a_config_is_told_at_once() {
-    let text = "path = ''\nsha256 = 'abc'\ntrusted_keys = ['x']\n[limits]\nsteps = 0\n[canary]\nmessages = 0";
+    let text = "path = ''\nsha256 = 'abc'\ntrusted_keys = ['x']\n[limits]\nsteps = 0";
     let config: PluginConfig = toml::from_str(text).unwrap();
     let keys: Vec<String> = config.validate().into_iter().map(|error| error.key).collect();
-    assert_eq!(keys, ["path", "sha256", "limits.steps", "trusted_keys", "canary.messages"]);
+    assert_eq!(keys, ["path", "sha256", "limits.steps", "trusted_keys"]);
 }
 
 #[test]

@@ -1,0 +1,1 @@
+//! The conformance suite: what an author runs on a component, `incident-sink plugin test FILE`.

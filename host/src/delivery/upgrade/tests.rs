@@ -1,0 +1,1 @@
+//! What the upgrade room promises, with real components.
