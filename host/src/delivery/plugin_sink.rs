@@ -248,7 +248,13 @@ impl PluginSink {
     }
 
     /// Has the plugin read an answer; twice where it did not get the time, since the answer cannot be had again.
-    pub(super) fn resume(&self, plugin: &Plugin, sending: &Sending, answer: &wit::Response, cx: &MessageContext) -> Result<wit::Step, Reason> {
+    pub(super) fn resume(
+        &self,
+        plugin: &Plugin,
+        sending: &Sending,
+        answer: &wit::Response,
+        cx: &MessageContext,
+    ) -> Result<wit::Step, Reason> {
         let (split, context) = (self.split(plugin)?, self.context(cx));
         let call = || plugin.resume(&split.split.config, &sending.continuation, answer, &context);
         match call() {

@@ -171,6 +171,8 @@ impl Host {
         if let Some(server) = self.server {
             running.spawn(server.run(self.routes, inner.clone(), grace));
         }
+        let (upgrader, stopped) = (parts.sinks.upgrader.clone(), inner.clone());
+        running.spawn(async move { upgrader.watch(stopped).await });
         for service in self.services {
             running.spawn(service(inner.clone()));
         }

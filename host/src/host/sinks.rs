@@ -10,6 +10,7 @@ use crate::delivery::links::Links;
 use crate::delivery::plugin_sink::PluginSink;
 use crate::delivery::plugin_sinks::PluginSinks;
 use crate::delivery::problem::Problem;
+use crate::delivery::upgrade::Upgrader;
 use crate::delivery::{Connector, Connectors, Healthcheck, SinkContext};
 use crate::outbox::ConnectorName;
 use crate::plugin::{Engine, EngineOptions, Registry};
@@ -31,6 +32,8 @@ pub struct Sinks {
     pub engine: Engine,
     /// Which version of each plugin is in use.
     pub registry: Registry,
+    /// Puts other versions of plugins to use.
+    pub upgrader: Upgrader,
     /// Makes further sinks, and checks configs.
     pub factory: PluginSinks,
     /// By name.
@@ -42,10 +45,11 @@ pub struct Sinks {
 impl Sinks {
     /// Loads the plugins and builds every connector. Reads files, opens no connection, spawns no task.
     pub async fn build(plan: &Plan, clock: &Clock, links: Arc<dyn Links>) -> Result<Sinks, HostError> {
-        let (engine, registry) = load_plugins(plan).await?;
+        let upgrader = load_plugins(plan, clock).await?;
+        let (engine, registry) = (upgrader.engine().clone(), upgrader.registry().clone());
         let http = HttpClient::new(&Proxy::Environment).map_err(|error| HostError::Start(error.to_string()))?;
         let factory = PluginSinks::new(registry.clone(), &plan.plugins, http, links);
-        let mut sinks = Sinks { engine, registry, factory, connectors: BTreeMap::new(), warnings: Vec::new() };
+        let mut sinks = Sinks { engine, registry, upgrader, factory, connectors: BTreeMap::new(), warnings: Vec::new() };
         let mut errors = Vec::new();
         for (name, connector) in &plan.connectors {
             match sinks.connector(name, connector, clock).await {
@@ -57,6 +61,7 @@ impl Sinks {
             }
         }
         ConfigErrors::check(errors)?;
+        sinks.upgrader.set_sinks(sinks.connectors.values().filter_map(|built| built.plugin.clone()).collect());
         Ok(sinks)
     }
 
@@ -90,19 +95,17 @@ impl Built {
     }
 }
 
-async fn load_plugins(plan: &Plan) -> Result<(Engine, Registry), HostError> {
-    let (configs, base) = (plan.plugins.clone(), plan.document.base().to_owned());
+async fn load_plugins(plan: &Plan, clock: &Clock) -> Result<Upgrader, HostError> {
+    let (configs, base, clock) = (plan.plugins.clone(), plan.document.base().to_owned(), clock.clone());
     let loaded = tokio::task::spawn_blocking(move || {
         let engine = Engine::new(EngineOptions::default()).map_err(|error| HostError::Start(error.to_string()))?;
-        let registry = Registry::load(&engine, &configs, &base).map_err(LoadFailures);
-        Ok::<_, HostError>((engine, registry))
+        Ok::<_, HostError>(Upgrader::open(engine, configs, &base, clock).map_err(LoadFailures))
     });
-    let (engine, registry) = loaded.await.map_err(|error| HostError::Start(format!("the plugins could not be loaded: {error}")))??;
-    let registry = registry.map_err(|LoadFailures(failures)| {
+    let upgrader = loaded.await.map_err(|error| HostError::Start(format!("the plugins could not be loaded: {error}")))??;
+    upgrader.map_err(|LoadFailures(failures)| {
         let errors = failures.into_iter().map(|(name, error)| plan.document.error(&["plugins", &name, "path"], error.to_string()));
         HostError::Config(ConfigErrors(errors.collect()))
-    })?;
-    Ok((engine, registry))
+    })
 }
 
 /// Plugins that did not load, each with its reason.

@@ -147,13 +147,8 @@ impl Trials {
         self.open(name, |docket| {
             docket.convicts.retain(|digest| digest != new.digest());
             docket.shadow = None;
-            docket.canary = (messages > 0).then(|| Canary {
-                new: new.clone(),
-                old: old.clone(),
-                left: messages,
-                of: messages,
-                doubts: Vec::new(),
-            });
+            docket.canary =
+                (messages > 0).then(|| Canary { new: new.clone(), old: old.clone(), left: messages, of: messages, doubts: Vec::new() });
         });
     }
 

@@ -125,7 +125,8 @@ impl Inner {
                 let failed = |text| UpgradeError::Golden { connector: sink.name().to_string(), event: event.clone(), text };
                 if let Rehearsal::Rejects(reason) = sink.rehearse(plugin, &batch, &cx).map_err(|reason| failed(reason.text))? {
                     // What the version in use refuses too is no reason to keep it.
-                    let refuses = |current: &Plugin| !matches!(sink.rehearse(current, &batch, &cx), Ok(Rehearsal::Sends | Rehearsal::Decides));
+                    let refuses =
+                        |current: &Plugin| !matches!(sink.rehearse(current, &batch, &cx), Ok(Rehearsal::Sends | Rehearsal::Decides));
                     if !current.is_none_or(refuses) {
                         return Err(failed(format!("it rejects the event: {}", reason.text)));
                     }
@@ -160,19 +161,14 @@ impl Inner {
     pub(super) fn settle_verdicts(&self) {
         for verdict in self.registry.trials().take_verdicts() {
             let (name, failed) = (&verdict.name, verdict.failed.digest());
-            let kept = self.config(name).and_then(|config| {
-                Ok(self.store(&config).go_back(verdict.back.digest(), Some((failed, &verdict.why)))?)
-            });
+            let kept = self
+                .config(name)
+                .and_then(|config| Ok(self.store(&config).go_back(verdict.back.digest(), Some((failed, &verdict.why)))?));
             if let Err(error) = kept {
                 warn!(plugin = name, %error, "Failed to write a rollback down; the version that failed is still in the plugin's file.");
             }
-            let failure = Failure {
-                at: self.clock.now(),
-                who: Who::Canary,
-                digest: failed.to_owned(),
-                step: "canary",
-                error: verdict.why.clone(),
-            };
+            let failure =
+                Failure { at: self.clock.now(), who: Who::Canary, digest: failed.to_owned(), step: "canary", error: verdict.why.clone() };
             self.account(name, |account| {
                 account.counts.automatic_rollbacks += 1;
                 account.failure = Some(failure);

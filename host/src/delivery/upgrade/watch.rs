@@ -69,7 +69,9 @@ fn watcher(inner: &Inner, announce: mpsc::Sender<()>) -> Option<RecommendedWatch
         folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive)).map(|()| watcher)
     });
     watched
-        .map_err(|error| warn!(%error, seconds = POLL.as_secs(), "Changes of plugins are not announced by the system; looking at intervals."))
+        .map_err(
+            |error| warn!(%error, seconds = POLL.as_secs(), "Changes of plugins are not announced by the system; looking at intervals."),
+        )
         .ok()
 }
 
