@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::clock::UnixMs;
-use crate::delivery::draft::{Decided, Work};
+use crate::delivery::answers;
+use crate::delivery::draft::{Decided, Sending, Work};
 use crate::delivery::egress::Outgoing;
 use crate::delivery::plugin_sink::{PluginSink, Refused};
 use crate::delivery::{Item, MessageContext};
@@ -100,10 +101,36 @@ impl PluginSink {
         })?;
         is_what_it_says(&outgoing)?;
         for (status, body) in ANSWERS {
-            let answer = wit::Response { status, headers: Vec::new(), body: body.to_vec() };
-            self.resume(plugin, &sending, &answer, cx)?;
+            self.read_to_the_end(plugin, &sending, status, body, cx)?;
         }
         Ok(Rehearsal::Sends)
+    }
+}
+
+impl PluginSink {
+    /// Gives the same answer to every request of a message, which must end.
+    pub(super) fn read_to_the_end(
+        &self,
+        plugin: &Plugin,
+        first: &Sending,
+        status: u16,
+        body: &[u8],
+        cx: &MessageContext,
+    ) -> Result<wit::Outcome, Reason> {
+        let answer = wit::Response { status, headers: Vec::new(), body: body.to_vec() };
+        let mut sending = first.clone();
+        for step in 2..=plugin.limits().steps + 1 {
+            match self.resume(plugin, &sending, &answer, cx)? {
+                wit::Step::Done(outcome) => return Ok(outcome),
+                wit::Step::Send(next) => {
+                    let request = answers::request(next.request);
+                    self.admit(&request, &[])?;
+                    sending = Sending { step, request, continuation: next.continuation };
+                }
+            }
+        }
+        let text = format!("it wants more than {} requests for one message that is answered with {status}", plugin.limits().steps);
+        Err(answers::reason("too-many-steps", text, "Report it to the plugin's author."))
     }
 }
 

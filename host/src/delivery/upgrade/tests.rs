@@ -1,1 +1,0 @@
-//! What the upgrade room promises, with real components.
