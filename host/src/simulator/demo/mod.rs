@@ -75,7 +75,7 @@ async fn tell(
     messages: &mut broadcast::Receiver<std::sync::Arc<Shown>>,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), String> {
-    for chapter in story::chapters(options.storm) {
+    for chapter in story::chapters(options.storm, stage.now()) {
         say(&heading(chapter.title, options.colour));
         let (accepted, status) = stage.post(&chapter.body, chapter.encoding).await?;
         say(&format!("POST {} → {status} {accepted}\n", stage.webhook()));

@@ -89,6 +89,11 @@ impl Stage {
         &self.group
     }
 
+    /// The time in the demo.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.control.clock().now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
     pub(super) fn webhook(&self) -> &str {
         &self.webhook
     }

@@ -1,5 +1,6 @@
 //! What happens in the demo: real payloads of iLert, in the order of an incident's life; a storm; a wrong secret.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::dingtalk::Shown;
@@ -26,9 +27,9 @@ pub(super) const BROKEN_SOURCE: &str = "Backup";
 /// The storm's alert source.
 pub(super) const STORM_SOURCE: &str = "Zabbix";
 
-/// The story.
-pub(super) fn chapters(storm: usize) -> Vec<Chapter> {
-    let one = |title, body: &str| Chapter { title, body: body.as_bytes().to_vec(), encoding: None, cards: 2 };
+/// The story, with its times moved to the last minutes before `now`: a reader is not to wonder at incidents that are open for years.
+pub(super) fn chapters(storm: usize, now: Timestamp) -> Vec<Chapter> {
+    let one = |title, body: &str| Chapter { title, body: moved(body, now).into_bytes(), encoding: None, cards: 2 };
     vec![
         one("An incident is created; two groups read it, each in its language", fixture!("2026-created-rich")),
         one("Another one, in iLert's form of 2021", fixture!("2021-created")),
@@ -38,7 +39,7 @@ pub(super) fn chapters(storm: usize) -> Vec<Chapter> {
         one("It is over", fixture!("2021-resolved")),
         Chapter {
             title: "A storm: more than the robot's 20 messages a minute can carry, so the rest comes as digests",
-            body: storm_body(storm),
+            body: storm_body(storm, now),
             encoding: None,
             cards: 3,
         },
@@ -52,7 +53,8 @@ pub(super) fn is_for_the_picture(shown: &Shown) -> bool {
 }
 
 /// Many incidents, as NDJSON; a third of them is resolved in the same breath.
-fn storm_body(count: usize) -> Vec<u8> {
+fn storm_body(count: usize, now: Timestamp) -> Vec<u8> {
+    let reported = minutes_before(now, 1);
     let mut body = String::new();
     for number in 0..count {
         let event = |status: &str, kind: &str| {
@@ -61,7 +63,7 @@ fn storm_body(count: usize) -> Vec<u8> {
                 "eventId": format!("storm-{number}-{kind}"),
                 "summary": format!("storm: disk full on db-{number}"),
                 "details": "The volume /var has 0 bytes left.",
-                "reportTime": "2026-03-01T00:00:00Z",
+                "reportTime": reported,
                 "status": status,
                 "eventType": kind,
                 "priority": if number % 5 == 0 { "HIGH" } else { "LOW" },
@@ -74,6 +76,22 @@ fn storm_body(count: usize) -> Vec<u8> {
         }
     }
     body.into_bytes()
+}
+
+/// The payload as it is, reported three minutes before `now`.
+fn moved(body: &str, now: Timestamp) -> String {
+    let Ok(mut event) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
+    if let Some(members) = event.as_object_mut() {
+        members.insert("reportTime".to_owned(), minutes_before(now, 3).into());
+        if members.contains_key("timestamp") {
+            members.insert("timestamp".to_owned(), now.to_string().into());
+        }
+    }
+    event.to_string()
+}
+
+fn minutes_before(now: Timestamp, minutes: i64) -> String {
+    Timestamp::from_second(now.as_second() - minutes * 60).unwrap_or(now).to_string()
 }
 
 fn push(body: &mut String, event: &Value) {
@@ -96,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_chapter_is_readable() {
-        for chapter in chapters(10) {
+        for chapter in chapters(10, Timestamp::now()) {
             let items = crate::event::body::split(&chapter.body, None, crate::event::body::MAX_EVENT).unwrap();
             assert!(!items.is_empty() && items.iter().all(|item| item.value.is_ok()), "{}", chapter.title);
         }

@@ -1,0 +1,7 @@
+//! The real binary, called as a user calls it.
+
+mod commands;
+mod errors;
+mod fixtures;
+mod harness;
+mod rooms;
