@@ -86,7 +86,7 @@ async fn send_delivers_what_it_reads_and_says_what_it_did() {
 async fn a_dead_letter_is_listed_shown_replayed_and_discarded() {
     let group = group().await;
     let place = Place::with_connector(&group.url_of("ops").unwrap(), SECRET);
-    group.fault("ops", Fault::Errcode { code: 400_102, text: "robot disabled".to_owned() }, 2).unwrap();
+    group.fault("ops", Fault::Errcode { code: 400_102, text: Some("robot disabled".to_owned()) }, 2).unwrap();
     let event = b"{\"id\":\"1\",\"eventId\":\"e1\",\"summary\":\"first\",\"eventType\":\"alert-created\",\"status\":\"PENDING\"}\n{\"id\":\"2\",\"eventId\":\"e2\",\"summary\":\"second\",\"eventType\":\"alert-created\",\"status\":\"PENDING\"}\n";
     assert_eq!(feed(place.command(&["send"]), event).status.code(), Some(1));
     let list: Value = serde_json::from_str(&worked(&place.run(&["dead-letters", "list", "--json"]))).unwrap();
@@ -99,7 +99,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_discarded() {
     let status = worked(&place.run(&["outbox", "status"]));
     assert!(status.contains("CONNECTOR") && status.contains("ops"), "{status}");
     let host = place.start();
-    assert!(group.wait_for("ops", 1, Duration::from_secs(20)).await, "the replayed message goes out at the next start");
+    group.wait_for("ops", 1, Duration::from_secs(20)).await.expect("the replayed message goes out at the next start");
     assert_eq!(host.stop().0, 0);
     assert!(worked(&place.run(&["dead-letters", "list"])).contains("no dead letters"));
 }

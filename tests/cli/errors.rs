@@ -17,7 +17,7 @@ fn a_wrong_key_is_named_with_its_place_and_the_right_one() {
 #[test]
 fn a_wrong_key_of_the_plugins_part_is_named_with_its_place() {
     let text = complaint(&format!("{HEAD}[connectors.ops]\ntype = \"dingtalk\"\nurl = \"https://x.example/send\"\nlanguge = \"en\"\n"));
-    assert!(text.contains("incident-sink.toml:6:1: connectors.ops.languge:") && text.contains("did you mean `language`?"), "{text}");
+    assert!(text.contains("incident-sink.toml:6:11: connectors.ops.languge:") && text.contains("did you mean `language`?"), "{text}");
 }
 
 #[test]
