@@ -15,7 +15,7 @@ use crate::types::{Context, Descriptor, Event, Failure, Pace, Problem, Response,
 /// DingTalk's limit for a robot, and how long a robot that went over it stays mute.
 const PACE: Pace = Pace { messages: 20, window_ms: 60_000, penalty_ms: 600_000 };
 
-/// What the arena holds with events of ordinary size; README.md, "How it is built".
+/// More than the lines that fit into a message, so that the host hands over enough to fill one.
 const MAX_BATCH: u32 = 256;
 
 /// The DingTalk plugin.

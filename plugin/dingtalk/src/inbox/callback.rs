@@ -2,9 +2,9 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::escape;
 
@@ -14,7 +14,8 @@ use crate::escape;
 pub(super) struct Callback {
     msg_id: Option<String>,
     text: Option<Text>,
-    content: Option<Content>,
+    /// A plain text in one of DingTalk's samples, an object for everything but text messages.
+    content: Option<Value>,
     sender_staff_id: Option<String>,
     sender_nick: Option<String>,
     session_webhook: Option<String>,
@@ -24,24 +25,6 @@ pub(super) struct Callback {
 #[derive(Debug, Deserialize)]
 struct Text {
     content: String,
-}
-
-/// A plain text in one of DingTalk's samples, an object for everything but text messages.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Plain(String),
-    #[serde(rename_all = "camelCase")]
-    Rich {
-        #[serde(default)]
-        rich_text: Vec<Piece>,
-    },
-}
-
-#[derive(Debug, Deserialize)]
-struct Piece {
-    #[serde(default)]
-    text: String,
 }
 
 fn said(text: &Option<String>) -> Option<&str> {
@@ -65,13 +48,15 @@ impl Callback {
 
     /// What was written; none for pictures and the like.
     pub(super) fn text(&self) -> Option<String> {
-        match (&self.text, &self.content) {
-            (Some(text), _) => Some(text.content.clone()),
-            (None, Some(Content::Plain(text))) => Some(text.clone()),
-            (None, Some(Content::Rich { rich_text })) if !rich_text.is_empty() => {
-                Some(rich_text.iter().map(|piece| piece.text.as_str()).collect())
+        if let Some(text) = &self.text {
+            return Some(text.content.clone());
+        }
+        match self.content.as_ref()? {
+            Value::String(text) => Some(text.clone()),
+            content => {
+                let pieces = content.get("richText")?.as_array()?;
+                Some(pieces.iter().filter_map(|piece| piece.get("text")?.as_str()).collect())
             }
-            _ => None,
         }
     }
 

@@ -93,3 +93,13 @@ fn one_incident_that_is_too_large_for_a_line_is_shortened() {
     assert_eq!(covers, 2);
     assert!(body.len() < 2000);
 }
+
+#[test]
+fn a_feed_holds_as_many_as_fit() {
+    let batch = storm(256, false);
+    let config = r#"{"message_type":"feed_card","pc_slide":true,"picture_url":"https://x.example/p.png"}"#;
+    let (body, covers) = sent(config, &batch, &context(&batch));
+    let links = json(&body)["feedCard"]["links"].as_array().expect("links").len();
+    assert_eq!(links, covers as usize);
+    assert!((MAX_BODY - 600..=MAX_BODY).contains(&body.len()), "{covers} links in {} bytes", body.len());
+}

@@ -1,96 +1,48 @@
 //! Many incidents in one message: a line each, as many as fit.
 
+mod line;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::card::{Pen, destination, full_name};
+use self::line::{Form, Line, MAX_LINE_HREF, lines, page, picture, tail};
+use crate::card::{Pen, destination};
 use crate::compose::keyed;
-use crate::config::{Config, MessageType};
-use crate::escape;
+use crate::config::Config;
 use crate::mention::At;
 use crate::message::{Content, FeedLink, MAX_BODY};
-use crate::template::Style;
 use crate::time::span;
-use crate::types::{Context, Event, Priority, Status};
-use crate::words::{Language, clock, colour, shape};
+use crate::types::{Context, Event, Status};
+use crate::words::{Language, colour, shape};
 
 /// Alert sources that are named; the rest is counted.
 const SOURCES: usize = 6;
 
-/// A longer address is left out of a line, which would crowd out two others.
-const MAX_LINE_HREF: usize = 300;
-
 /// One message and how many events it covers, from the front: at least one.
 pub(crate) fn compose(batch: &[Event], config: &Config, cx: &Context) -> (Vec<u8>, u32) {
-    let mut covers = estimate(batch, config);
+    let form = Form::of(batch, config);
+    let lines = lines(batch, config, form);
+    let mut covers = lines.len();
     loop {
-        let digest = Digest { all: batch.len(), shown: &batch[..covers], config, cx };
+        let digest = Digest { all: batch.len(), shown: &batch[..covers], lines: &lines[..covers], form, config, cx };
         let at = digest.at();
         let body = keyed(digest.content(&at), config, false).into_json(&at, &cx.message_id);
-        if body.len() <= MAX_BODY || covers == 1 {
+        let over = body.len().saturating_sub(MAX_BODY);
+        if over == 0 || covers == 1 {
             return (body, u32::try_from(covers).unwrap_or(u32::MAX));
         }
-        // The estimate counts lines, not mentions and the head: one more line in thirty has to wait.
-        covers = (covers - covers.div_ceil(30)).max(1);
+        covers -= tail(&lines[..covers], over).min(covers - 1);
     }
-}
-
-/// How many lines fit if they were all.
-fn estimate(batch: &[Event], config: &Config) -> usize {
-    let mut used = 0;
-    let fits = |event: &&Event| {
-        used += match config.message_type {
-            MessageType::FeedCard => {
-                let urls = event.incident_url.as_ref().map_or(0, String::len) + picture(event, config).map_or(0, |url| url.len());
-                urls + 160
-            }
-            MessageType::Text => escape::json_len(&line(event, config, Style::Plain, batch.len())) + 2,
-            _ => escape::json_len(&line(event, config, Style::Markdown, batch.len())) + 2,
-        };
-        used <= MAX_BODY
-    };
-    batch.iter().take_while(fits).count().max(1)
-}
-
-fn picture(event: &Event, config: &Config) -> Option<String> {
-    let own = event.images.iter().find_map(|image| escape::href(&image.src));
-    own.or_else(|| config.picture_url.as_deref().and_then(escape::href)).filter(|href| href.len() <= MAX_LINE_HREF)
-}
-
-/// `🔴 HIGH summary · who · when`, on one line; the more incidents there are, the shorter.
-fn line(event: &Event, config: &Config, style: Style, crowd: usize) -> String {
-    let (summary, name) = if crowd <= 40 { (100, 40) } else { (44, 14) };
-    let mut pen = Pen::new(style, None, MAX_LINE_HREF);
-    pen.markup("- ");
-    pen.own(shape(&event.status));
-    pen.own(" ");
-    if event.priority == Some(Priority::High) {
-        pen.own(config.language.pick("HIGH ", "高 "));
-    }
-    let words = if event.summary.trim().is_empty() { config.language.pick("(no summary)", "（无标题）") } else { &event.summary };
-    if style == Style::Markdown {
-        pen.link(words, escape::chars_in(words, summary), event.incident_url.as_deref().unwrap_or_default());
-    } else {
-        pen.user(words, escape::chars_in(words, summary));
-    }
-    if let Some(person) = &event.assigned_to {
-        let who = full_name(person);
-        pen.dot();
-        pen.user(&who, escape::chars_in(&who, name));
-    }
-    pen.dot();
-    pen.own(&clock(event.occurred_at));
-    if event.folded > 0 {
-        pen.own(&format!(" · +{}", event.folded));
-    }
-    pen.finish()
 }
 
 /// The part of a batch that a message shows.
 struct Digest<'a> {
     all: usize,
     shown: &'a [Event],
+    /// A line for each of them.
+    lines: &'a [Line],
+    form: Form,
     config: &'a Config,
     cx: &'a Context,
 }
@@ -106,34 +58,25 @@ impl Digest<'_> {
     }
 
     fn content(&self, at: &At) -> Content {
-        match self.config.message_type {
-            MessageType::Text => Content::Text { content: self.text(Style::Plain, at) },
-            MessageType::FeedCard => match self.feed() {
-                Some(links) => Content::FeedCard { links },
-                None => self.markdown(at),
-            },
-            _ => self.markdown(at),
+        match self.form {
+            Form::Text => Content::Text { content: self.text(at) },
+            Form::Feed => Content::FeedCard { links: self.feed() },
+            Form::Markdown => Content::Markdown { title: self.title(), text: self.text(at) },
         }
     }
 
-    fn markdown(&self, at: &At) -> Content {
-        Content::Markdown { title: self.title(), text: self.text(Style::Markdown, at) }
-    }
-
-    /// A link for each incident; none if one of them has no page or no picture.
-    fn feed(&self) -> Option<Vec<FeedLink>> {
-        let mut links = Vec::with_capacity(self.shown.len());
-        for event in self.shown {
-            let href = event.incident_url.as_deref().and_then(escape::href).filter(|href| href.len() <= MAX_LINE_HREF)?;
-            let title = line(event, self.config, Style::Plain, self.all);
-            let message_url = destination(&href, self.config.pc_slide);
-            links.push(FeedLink { title, message_url, picture: picture(event, self.config)? });
-        }
+    /// A link for each incident.
+    fn feed(&self) -> Vec<FeedLink> {
+        let link = |(event, line): (&Event, &Line)| {
+            let message_url = destination(&page(event)?, self.config.pc_slide);
+            Some(FeedLink { title: line.text.clone(), message_url, picture: picture(event, self.config)? })
+        };
+        let mut links: Vec<FeedLink> = self.shown.iter().zip(self.lines).filter_map(link).collect();
         if let (Some(last), Some(rest)) = (links.last_mut(), self.rest()) {
             last.title.push_str(" · ");
             last.title.push_str(&rest);
         }
-        Some(links)
+        links
     }
 
     fn title(&self) -> String {
@@ -147,14 +90,14 @@ impl Digest<'_> {
         out
     }
 
-    fn text(&self, style: Style, at: &At) -> String {
-        let mut pen = Pen::new(style, None, MAX_LINE_HREF);
+    fn text(&self, at: &At) -> String {
+        let mut pen = Pen::new(self.form.style(), None, MAX_LINE_HREF);
         self.head(&mut pen);
         pen.paragraph();
         self.sources(&mut pen);
         pen.paragraph();
-        for event in self.shown {
-            pen.own(&line(event, self.config, style, self.all));
+        for line in self.lines {
+            pen.own(&line.text);
             pen.own("\n");
         }
         if let Some(rest) = self.rest() {
