@@ -16,9 +16,14 @@ pub struct Pick {
     pub seqs: Vec<i64>,
 }
 
-/// The oldest event alone.
+/// The oldest event alone. A resolution also settles what is there of its incident's earlier states: webhooks race, and what came late must
+/// not show the incident as open again.
 pub fn single(waiting: &[Waiting]) -> Vec<Pick> {
-    waiting.iter().take(1).map(|first| Pick { item: Item { event: first.event.clone(), folded: 0 }, seqs: vec![first.seq] }).collect()
+    let Some((first, rest)) = waiting.split_first() else { return Vec::new() };
+    let resolved = first.event.status == Status::Resolved;
+    let late = |other: &&Waiting| resolved && other.event.incident_id == first.event.incident_id && other.event.status != Status::Resolved;
+    let seqs = std::iter::once(first).chain(rest.iter().filter(late)).map(|entry| entry.seq).collect();
+    vec![Pick { item: Item { event: first.event.clone(), folded: 0 }, seqs }]
 }
 
 /// One item an incident with its latest state: HIGH before the rest, oldest first within. All events of an incident that are in `waiting`
@@ -87,6 +92,19 @@ mod tests {
     fn a_resolution_is_not_overtaken_by_an_event_that_came_late() {
         let all = [waiting(1, "a", Status::Resolved, Priority::High), waiting(2, "a", Status::Pending, Priority::High)];
         assert_eq!(digest(&all)[0].item.event.status, Status::Resolved);
+    }
+
+    #[test]
+    fn sent_singly_a_resolution_takes_late_states_with_it_and_nothing_else() {
+        let all = [
+            waiting(1, "a", Status::Resolved, Priority::High),
+            waiting(2, "a", Status::Pending, Priority::High),
+            waiting(3, "b", Status::Pending, Priority::High),
+            waiting(4, "a", Status::Resolved, Priority::High),
+        ];
+        assert_eq!(single(&all)[0].seqs, [1, 2]);
+        assert_eq!(single(&all[1..])[0].seqs, [2]);
+        assert!(single(&[]).is_empty());
     }
 
     proptest! {

@@ -76,17 +76,17 @@ impl Budgets {
         }
     }
 
-    /// What is used this month.
+    /// What is used this month. Where several connectors pay together, the month is the newest of theirs: at its border their zones differ.
     pub fn used(&self, payer: &Payer, month: &str) -> u32 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(payer).filter(|used| used.month == month).map_or(0, |used| used.count)
+        all.get(payer).filter(|used| used.month.as_str() >= month).map_or(0, |used| used.count)
     }
 
     /// Counts one message. Answers a standing that the operator has not been told of yet this month.
     pub fn spend(&self, payer: &Payer, month: &str, limit: Option<u32>) -> Option<Standing> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let used = all.entry(payer.clone()).or_default();
-        if used.month != month {
+        if used.month.as_str() < month {
             *used = Used { month: month.to_owned(), count: 0, told: None };
         }
         used.count = used.count.saturating_add(1);
@@ -111,6 +111,9 @@ mod tests {
         assert_eq!(told, [(80, Standing::Low), (95, Standing::Tight), (100, Standing::Spent)]);
         assert_eq!(budgets.used(&payer, "2026-12"), 0);
         assert_eq!(budgets.spend(&payer, "2026-12", Some(100)), None);
+        // A connector further west is still in the month before.
+        assert_eq!(budgets.spend(&payer, "2026-11", Some(100)), None);
+        assert_eq!((budgets.used(&payer, "2026-11"), budgets.used(&payer, "2026-12")), (2, 2));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,18 +11,19 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::backoff;
 use super::budget::Budgets;
-use super::lane::{Connector, Lane, Next, Shared};
+use super::lane::{Connector, Lane, Memory, Next, Shared};
 use crate::clock::Clock;
 use crate::outbox::{ConnectorName, Outbox, OutboxError, Reason};
 
 /// Every connector, by name.
 pub type Connectors = HashMap<ConnectorName, Arc<Connector>>;
 
-/// After the outbox failed, or a lane panicked, it is tried again so much later.
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// After the outbox failed, or a lane panicked, it is tried again at the latest after this long, in milliseconds.
+const LONGEST_TROUBLE_MS: u64 = 30_000;
 
 /// The lanes of all connectors; cheap to clone.
 #[derive(Clone)]
@@ -42,7 +44,7 @@ struct Inner {
 struct Running {
     wake: Notify,
     /// Something came in since the lane looked last.
-    news: std::sync::atomic::AtomicBool,
+    news: AtomicBool,
 }
 
 impl Dispatcher {
@@ -62,11 +64,9 @@ impl Dispatcher {
     /// Takes up what an earlier run left, and this month's budgets.
     pub async fn start(&self) -> Result<(), OutboxError> {
         let connectors = self.0.connectors.load_full();
-        if connectors.values().any(|connector| connector.policy.monthly_budget.is_some()) {
-            for line in self.0.shared.outbox.status().await? {
-                if let Some(connector) = connectors.get(line.connector.as_str()) {
-                    self.0.shared.budgets.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
-                }
+        for line in self.0.shared.outbox.status().await? {
+            if let Some(connector) = connectors.get(line.connector.as_str()) {
+                self.0.shared.budgets.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
             }
         }
         let busy = self.0.shared.outbox.busy_connectors().await?;
@@ -82,10 +82,10 @@ impl Dispatcher {
         if self.0.shared.stop.is_cancelled() {
             return;
         }
-        let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.0.lanes();
         for name in names {
             if let Some(running) = lanes.get(name) {
-                running.news.store(true, std::sync::atomic::Ordering::Release);
+                running.news.store(true, Ordering::Release);
                 running.wake.notify_one();
                 continue;
             }
@@ -95,7 +95,7 @@ impl Dispatcher {
             self.0.tasks.spawn(async move {
                 let abort = inner.abort.clone();
                 tokio::select! {
-                    () = abort.cancelled() => {}
+                    () = abort.cancelled() => inner.forget(&name),
                     () = inner.live(&name, &running) => {}
                 }
                 inner.idle.notify_waiters();
@@ -115,7 +115,7 @@ impl Dispatcher {
 
     /// How many lanes have something to do.
     pub fn busy(&self) -> usize {
-        self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.lanes().len()
     }
 
     /// Waits until no lane has anything to do. Cancel-safe.
@@ -156,48 +156,56 @@ impl Dispatcher {
 impl Inner {
     /// A lane from its first turn to its last.
     async fn live(self: &Arc<Self>, name: &ConnectorName, running: &Arc<Running>) {
-        let mut faults = 0;
+        let (mut memory, mut troubles) = (Memory::default(), 0);
         loop {
-            running.news.store(false, std::sync::atomic::Ordering::Release);
-            let turn = AssertUnwindSafe(self.turn(name, running, &mut faults)).catch_unwind().await;
+            running.news.store(false, Ordering::Release);
+            let turn = AssertUnwindSafe(self.turn(name, running, &mut memory)).catch_unwind().await;
             match turn {
-                Ok(Ok(Next::Again)) => continue,
-                Ok(Ok(Next::Stopped)) => {
-                    self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-                    return;
-                }
-                Ok(Ok(Next::Idle)) => {
-                    let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-                    // Under the lock that wake() takes: either we see its news here, or it sees no lane and makes a new one.
-                    if !running.news.load(std::sync::atomic::Ordering::Acquire) {
-                        lanes.remove(name);
-                        return;
-                    }
+                Ok(Ok(Next::Again)) => {
+                    troubles = 0;
                     continue;
                 }
-                Ok(Err(OutboxError::Closed)) => {
-                    self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                Ok(Ok(Next::Idle)) => {
+                    let mut lanes = self.lanes();
+                    // Under the lock that wake() takes: either we see its news here, or it sees no lane and makes a new one.
+                    if running.news.load(Ordering::Acquire) {
+                        continue;
+                    }
+                    lanes.remove(name);
                     return;
+                }
+                Ok(Ok(Next::Stopped) | Err(OutboxError::Closed)) => return self.forget(name),
+                Ok(Err(error @ (OutboxError::Conflict(_) | OutboxError::NotFound(_)))) => {
+                    // A replay, a discard or another change came between the look and the act.
+                    debug!(connector = &**name, %error, "Lane met a change of the outbox; looking again.");
                 }
                 Ok(Err(error)) => error!(connector = &**name, %error, "Lane cannot use the outbox; trying again."),
                 Err(_) => error!(connector = &**name, "Lane panicked; starting it again."),
             }
+            memory.interrupted = true;
+            troubles += 1;
+            let wait = Duration::from_millis(backoff::wait_ms(troubles, fastrand::f64(), 0).min(LONGEST_TROUBLE_MS));
             tokio::select! {
                 () = self.shared.stop.cancelled() => {}
-                () = self.shared.clock.sleep(AFTER_TROUBLE) => {}
+                () = self.shared.clock.sleep(wait) => {}
             }
         }
     }
 
-    async fn turn(&self, name: &ConnectorName, running: &Running, faults: &mut u32) -> Result<Next, OutboxError> {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<ConnectorName, Arc<Running>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, name: &ConnectorName) {
+        self.lanes().remove(name);
+    }
+
+    async fn turn(&self, name: &ConnectorName, running: &Running, memory: &mut Memory) -> Result<Next, OutboxError> {
         let found = self.connectors.load().get(name).cloned();
-        let Some(connector) = found else {
-            return self.orphaned(name).await;
-        };
-        let mut lane = Lane { shared: &self.shared, connector, wake: &running.wake, faults: *faults };
-        let next = lane.turn().await;
-        *faults = lane.faults;
-        next
+        match found {
+            Some(connector) => Lane { shared: &self.shared, connector, wake: &running.wake, memory }.turn().await,
+            None => self.orphaned(name).await,
+        }
     }
 
     /// Events for a connector that the config no longer has: dead letters, so that somebody is told and can replay them.

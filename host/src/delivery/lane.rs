@@ -2,34 +2,41 @@
 //!
 //! A lane lives while it has something to do. Each turn it looks at the outbox, does one thing (wait, send a message, send one again) and
 //! looks again, so nothing that it knows can be stale. Before a request leaves, the outbox knows of it.
+//!
+//! | file | does |
+//! |---|---|
+//! | `choose` | which waiting events are next: pure |
+//! | `flight` | a message from its first request to its outcome |
+//! | `faults` | what becomes of events that the sink cannot write |
+//! | `accounts` | pace and budget of the lane |
+//! | `words` | what people are told |
+
+mod accounts;
+mod choose;
+mod faults;
+mod flight;
+mod words;
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 
+use self::flight::Flight;
+use self::words::{budget_spent, record, too_old};
 use super::batch::{self, Pick};
-use super::budget::{self, Budgets, Standing};
+use super::budget::{Budgets, Standing};
 use super::policy::Policy;
-use super::{Attempt, IncidentSink, Item, MessageContext, Outcome, Pace, backoff, pace};
+use super::{IncidentSink, MessageContext, pace};
 use crate::clock::{Clock, UnixMs};
-use crate::outbox::{
-    AttemptRecord, ConnectorName, Draft, LaneState, MessageId, NewMessage, OpenMessage, Outbox, OutboxError, PaceLog, Reason, Settle,
-    Waiting,
-};
+use crate::outbox::{ConnectorName, LaneState, NewMessage, OpenMessage, Outbox, OutboxError, PaceLog, Reason, Settle, Waiting};
 
 /// How many waiting events a lane looks at for one digest.
 const LOOKAHEAD: usize = 4_096;
 
-/// A batch that its sink cannot write is tried so often before it becomes a dead letter.
-const FAULTS: u32 = 3;
-
-/// While the budget is tight, what is not HIGH gathers for this long.
-const GATHER_MS: i64 = 600_000;
-
-/// A receiver that limits without saying for how long, of a sink without a penalty of its own.
-const DEFAULT_PENALTY_MS: u64 = 60_000;
+/// How many it looks at where it will not digest.
+const LOOKAHEAD_SINGLY: usize = 32;
 
 /// A connector, built.
 pub struct Connector {
@@ -63,13 +70,21 @@ pub(super) enum Next {
     Stopped,
 }
 
+/// What a lane remembers from one turn to the next.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Faults of the sink in a row.
+    pub(super) faults: u32,
+    /// The last turn ended in the middle: a message may have left without its end being noted.
+    pub(super) interrupted: bool,
+}
+
 /// One lane's run.
 pub(super) struct Lane<'a> {
     pub(super) shared: &'a Shared,
     pub(super) connector: Arc<Connector>,
     pub(super) wake: &'a Notify,
-    /// Faults of the sink in a row.
-    pub(super) faults: u32,
+    pub(super) memory: &'a mut Memory,
 }
 
 impl Lane<'_> {
@@ -79,9 +94,7 @@ impl Lane<'_> {
             return Ok(Next::Stopped);
         }
         let mut state = self.shared.outbox.lane(&self.connector.name).await?;
-        let before_this_run = state.pace.sends.last().is_some_and(|last| *last < self.shared.started);
-        let in_flight = before_this_run && state.open.as_ref().is_some_and(|open| open.unknown);
-        pace::restore(&mut state.pace, in_flight, self.shared.clock.steady());
+        self.restore(&mut state).await?;
         match state.open.take() {
             Some(open) => self.again(open, state).await,
             None if state.waiting > 0 => self.fresh(state).await,
@@ -90,188 +103,89 @@ impl Lane<'_> {
     }
 
     /// Tries an open message again, or gives it up.
-    async fn again(&mut self, open: OpenMessage, mut state: LaneState) -> Result<Next, OutboxError> {
+    async fn again(&mut self, mut open: OpenMessage, mut state: LaneState) -> Result<Next, OutboxError> {
         let now = self.shared.clock.steady();
-        if now.saturating_sub(open.created_at) > self.connector.policy.max_age_ms {
-            self.settle(
-                open.id,
-                Settle::Dead { reason: too_old("it could not be delivered") },
-                &record(now, 0, "rejected", &Reason::default()),
-                &state.pace,
-            )
-            .await;
+        if let Some(reason) = self.hopeless(&open, &state.pace, now) {
+            let attempt = record(now, 0, "rejected", &reason);
+            let flight = Flight { id: open.id, created_at: open.created_at, unknown: open.unknown, events: open.events.len() };
+            self.settle(&flight, open.attempts, Settle::Dead { reason }, attempt, &state.pace).await;
             return Ok(Next::Again);
         }
         let pace = self.pace();
-        let slot = pace::next_slot(pace, &state.pace, now).max(open.next_at);
+        let slot = pace::next_slot(pace, &state.pace, now).max(accounts::believed(open.next_at, now));
         if slot > now {
             return Ok(self.wait(slot, false).await);
         }
         let cx = self.context(&open.key, open.attempts + 1, &state, 0);
-        let kept = open.draft.clone().filter(|draft| self.connector.sink.can_attempt(draft));
+        let kept = open.draft.take().filter(|draft| self.connector.sink.can_attempt(draft));
         let draft = match kept {
             Some(draft) => draft,
-            None => match self.connector.sink.prepare(&refold(&open.events), &cx) {
-                Ok(prepared) => prepared.draft,
-                Err(reason) => return self.fault_again(&open, reason, &state).await,
+            None => match self.rewrite(&mut open, &cx, &state.pace).await? {
+                Some(draft) => draft,
+                None => return Ok(Next::Again),
             },
         };
         pace::begun(pace, &mut state.pace, now);
-        self.spend(&mut state.pace);
+        let month = self.count(&mut state.pace);
         self.shared.outbox.attempt(open.id, draft.clone(), state.pace.clone(), now).await?;
-        self.drive(
-            Flight { id: open.id, created_at: open.created_at, unknown: open.unknown, events: open.events.len(), cx },
-            draft,
-            state.pace,
-        )
-        .await
+        self.charge(&month);
+        let flight = Flight { id: open.id, created_at: open.created_at, unknown: open.unknown, events: open.events.len() };
+        self.drive(flight, cx, draft, state.pace).await
+    }
+
+    /// Why an open message is not worth another attempt, if so.
+    fn hopeless(&self, open: &OpenMessage, log: &PaceLog, now: UnixMs) -> Option<Reason> {
+        if now.saturating_sub(open.created_at) > self.connector.policy.max_age_ms {
+            return Some(too_old("it could not be delivered"));
+        }
+        (self.standing(log) == Standing::Spent).then(|| budget_spent(self.connector.policy.monthly_budget))
     }
 
     /// Begins the next message.
     async fn fresh(&mut self, mut state: LaneState) -> Result<Next, OutboxError> {
         let now = self.shared.clock.steady();
-        let waiting = self.shared.outbox.waiting(&self.connector.name, LOOKAHEAD).await?;
+        let (pace, profile) = (self.pace(), self.connector.sink.profile());
+        let tight = self.standing(&state.pace) == Standing::Tight;
+        let lookahead = if pace.is_some() || tight { LOOKAHEAD } else { LOOKAHEAD_SINGLY };
+        let waiting = self.shared.outbox.waiting(&self.connector.name, lookahead).await?;
+        if waiting.is_empty() {
+            return Ok(Next::Again); // taken away since the state was read
+        }
         if let Some(next) = self.bury_what_is_too_late(&waiting, &state.pace, now).await? {
             return Ok(next);
         }
-        let (pace, profile) = (self.pace(), self.connector.sink.profile());
-        let behind = profile.max_batch > 1 && is_behind(waiting.len(), pace, &state.pace, now);
-        let mut picks = if behind { batch::digest(&waiting) } else { batch::single(&waiting) };
-        if self.standing(&state.pace) == Standing::Tight
-            && let Some(wait) = spare(&mut picks, &waiting, profile.max_batch > 1, now)
-        {
-            return Ok(self.wait(wait, true).await);
+        let digests = profile.max_batch > 1;
+        let behind = digests && choose::is_behind(waiting.len(), pace, &state.pace, now);
+        let all = batch::digest(&waiting);
+        let incidents = all.len() + usize::try_from(state.waiting).unwrap_or(usize::MAX).saturating_sub(waiting.len());
+        let mut picks = if behind || tight { all } else { batch::single(&waiting) };
+        if tight && let Some(until) = choose::spare(&mut picks, &waiting, now) {
+            return Ok(self.wait(until, true).await);
         }
         let slot = if behind { pace::digest_slot(pace, &state.pace, now) } else { pace::next_slot(pace, &state.pace, now) };
         if slot > now {
             return Ok(self.wait(slot, false).await);
         }
-        let incidents = picks.len() + usize::try_from(state.waiting).unwrap_or(usize::MAX).saturating_sub(waiting.len());
-        if self.faults > 0 {
-            picks.truncate(1); // after a fault one incident at a time, so that a poisonous one takes no other with it
-        }
-        picks.truncate(profile.max_batch.max(1));
+        picks.truncate(self.most(profile.max_batch));
         let key = format!("{:032x}", fastrand::u128(..));
-        let cx = self.context(&key, 1, &state, u32::try_from(incidents - picks.len()).unwrap_or(u32::MAX));
-        let items: Vec<Item> = picks.iter().map(|pick| pick.item.clone()).collect();
-        match self.connector.sink.prepare(&items, &cx) {
-            Err(reason) => self.fault_fresh(&picks, reason).await,
-            Ok(prepared) => {
-                self.faults = 0;
-                let covers: Vec<i64> = picks.iter().take(prepared.covers).flat_map(|pick| pick.seqs.iter().copied()).collect();
-                let events = covers.len();
-                pace::begun(pace, &mut state.pace, now);
-                self.spend(&mut state.pace);
-                let message = NewMessage {
-                    connector: self.connector.name.clone(),
-                    key,
-                    covers,
-                    draft: prepared.draft.clone(),
-                    pace: state.pace.clone(),
-                    at: now,
-                };
-                let id = self.shared.outbox.open(message).await?;
-                self.drive(Flight { id, created_at: now, unknown: false, events, cx }, prepared.draft, state.pace).await
-            }
-        }
-    }
-
-    /// Attempts a message that the outbox knows of, step by step, and settles it.
-    async fn drive(&self, flight: Flight, mut draft: Draft, mut log: PaceLog) -> Result<Next, OutboxError> {
-        let pace = self.pace();
-        loop {
-            let began = self.shared.clock.steady();
-            let attempt = self.connector.sink.attempt(&draft, &flight.cx).await;
-            let now = self.shared.clock.steady();
-            pace::ended(pace, &mut log, now);
-            match attempt {
-                Attempt::Done(outcome) => {
-                    let (settle, record) = self.verdict(&flight, outcome, &mut log, began, now);
-                    self.settle(flight.id, settle, &record, &log).await;
-                    return Ok(Next::Again);
-                }
-                Attempt::Next { draft: next, paced } => {
-                    if paced {
-                        let slot = pace::next_slot(pace, &log, now);
-                        if slot > now && self.wait(slot, false).await == Next::Stopped {
-                            return Ok(Next::Stopped);
-                        }
-                        pace::begun(pace, &mut log, self.shared.clock.steady());
-                        self.spend(&mut log);
-                    }
-                    self.shared.outbox.attempt(flight.id, next.clone(), log.clone(), self.shared.clock.steady()).await?;
-                    draft = next;
-                }
-            }
-        }
-    }
-
-    /// What an outcome means for the message and for the lane.
-    fn verdict(&self, flight: &Flight, outcome: Outcome, log: &mut PaceLog, began: UnixMs, now: UnixMs) -> (Settle, AttemptRecord) {
-        let took = u64::try_from(now.saturating_sub(began)).unwrap_or(0);
-        let after = |hint| now.saturating_add_unsigned(backoff::wait_ms(flight.cx.attempt, fastrand::f64(), hint));
-        let (word, reason, settle) = match outcome {
-            Outcome::Delivered { receipt, memo } => ("delivered", Reason::default(), Settle::Delivered { receipt, memo }),
-            Outcome::Retry { after_ms, reason } => {
-                ("retry", reason.clone(), Settle::Again { at: after(after_ms), unknown: flight.unknown, counts: true, reason })
-            }
-            Outcome::Unknown { reason } => ("unknown", reason.clone(), Settle::Again { at: after(0), unknown: true, counts: true, reason }),
-            Outcome::Throttled { after_ms, reason } => {
-                let own = self.connector.sink.profile().pace.map_or(DEFAULT_PENALTY_MS, |pace| u64::from(pace.penalty_ms));
-                let until = now.saturating_add_unsigned(if after_ms > 0 { after_ms } else { own.max(1) });
-                pace::close(log, until);
-                ("throttled", reason.clone(), Settle::Again { at: until, unknown: flight.unknown, counts: false, reason })
-            }
-            Outcome::Rejected { reason } => ("rejected", reason.clone(), Settle::Dead { reason }),
+        let cx = self.context(&key, 1, &state, u32::try_from(incidents.saturating_sub(picks.len())).unwrap_or(u32::MAX));
+        let (draft, covers) = match self.prepare(&picks, &cx) {
+            Ok(prepared) => prepared,
+            Err(reason) => return self.fault_fresh(&picks, reason).await,
         };
-        let settle = match settle {
-            Settle::Again { at, .. } if at.saturating_sub(flight.created_at) > self.connector.policy.max_age_ms => {
-                Settle::Dead { reason: too_old(&format!("the last answer was {:?} {:?}", reason.code, reason.text)) }
-            }
-            settle => settle,
-        };
-        self.tell(flight, word, &reason, took, &settle);
-        (settle, record(began, took, word, &reason))
+        let covers: Vec<i64> = covers.iter().flat_map(|pick| pick.seqs.iter().copied()).collect();
+        let events = covers.len();
+        pace::begun(pace, &mut state.pace, now);
+        let month = self.count(&mut state.pace);
+        let (connector, pace) = (self.connector.name.clone(), state.pace.clone());
+        let id = self.shared.outbox.open(NewMessage { connector, key, covers, draft: draft.clone(), pace, at: now }).await?;
+        self.charge(&month);
+        self.drive(Flight { id, created_at: now, unknown: false, events }, cx, draft, state.pace).await
     }
 
-    /// One structured line for each attempt.
-    fn tell(&self, flight: &Flight, outcome: &str, reason: &Reason, took_ms: u64, settle: &Settle) {
-        let (connector, message, attempt) = (&*self.connector.name, flight.id.0, flight.cx.attempt);
-        let (code, text, advice) = (&reason.code, &reason.text, &reason.advice);
-        match settle {
-            Settle::Delivered { .. } => info!(connector, message, attempt, took_ms, events = flight.events, outcome, "Delivered message."),
-            Settle::Again { .. } => {
-                warn!(connector, message, attempt, took_ms, events = flight.events, outcome, code, text, "Message will be tried again.");
-            }
-            Settle::Dead { .. } => {
-                error!(
-                    connector,
-                    message,
-                    attempt,
-                    took_ms,
-                    events = flight.events,
-                    outcome,
-                    code,
-                    text,
-                    advice,
-                    "Message became a dead letter."
-                );
-            }
-        }
-    }
-
-    /// Writes an outcome down. It is known now and would be unknown later, so this is tried until it works or the host stops.
-    async fn settle(&self, id: MessageId, settle: Settle, attempt: &AttemptRecord, log: &PaceLog) {
-        loop {
-            match self.shared.outbox.settle(id, settle.clone(), attempt.clone(), log.clone()).await {
-                Ok(()) => return,
-                Err(error) => error!(connector = &*self.connector.name, message = id.0, %error, "Failed to write an outcome down."),
-            }
-            tokio::select! {
-                () = self.shared.stop.cancelled() => return,
-                () = self.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
-            }
-        }
+    /// How many incidents one message may be for. After a fault one at a time, so that a poisonous one takes no other with it.
+    fn most(&self, max_batch: usize) -> usize {
+        if self.memory.faults > 0 { 1 } else { max_batch.max(1) }
     }
 
     /// Dead letters for what waits longer than `max_age`, and for everything once the month's budget is spent.
@@ -282,57 +196,17 @@ impl Lane<'_> {
         if seqs.is_empty() {
             return Ok(None);
         }
-        let reason = if spent { budget_spent(self.connector.policy.monthly_budget.unwrap_or(0)) } else { too_old("it waited too long") };
-        error!(
-            connector = &*self.connector.name,
-            events = seqs.len(),
-            code = reason.code,
-            text = reason.text,
-            "Events became a dead letter."
-        );
-        self.shared.outbox.bury(&self.connector.name, seqs, reason, now).await?;
+        let reason = if spent { budget_spent(self.connector.policy.monthly_budget) } else { too_old("it waited too long") };
+        self.bury(seqs, reason, now).await?;
         Ok(Some(Next::Again))
     }
 
-    /// The sink could not write a new message: a little later again, one incident at a time; then a dead letter, and the lane goes on.
-    async fn fault_fresh(&mut self, picks: &[Pick], reason: Reason) -> Result<Next, OutboxError> {
-        self.faults += 1;
-        warn!(
-            connector = &*self.connector.name,
-            code = reason.code,
-            text = reason.text,
-            faults = self.faults,
-            "Sink failed to write a message."
-        );
-        if picks.len() == 1 && self.faults > FAULTS {
-            self.faults = 0;
-            let seqs = picks.iter().flat_map(|pick| pick.seqs.iter().copied()).collect();
-            error!(connector = &*self.connector.name, code = reason.code, text = reason.text, "Events became a dead letter.");
-            self.shared.outbox.bury(&self.connector.name, seqs, reason, self.shared.clock.steady()).await?;
-            return Ok(Next::Again);
-        }
-        let wait = backoff::wait_ms(self.faults, fastrand::f64(), 0);
-        Ok(self.wait(self.shared.clock.steady().saturating_add_unsigned(wait), true).await)
-    }
-
-    /// The sink could not write an open message anew.
-    async fn fault_again(&mut self, open: &OpenMessage, reason: Reason, state: &LaneState) -> Result<Next, OutboxError> {
-        let now = self.shared.clock.steady();
-        let settle = if open.attempts >= FAULTS {
-            Settle::Dead { reason: reason.clone() }
-        } else {
-            let at = now.saturating_add_unsigned(backoff::wait_ms(open.attempts + 1, fastrand::f64(), 0));
-            Settle::Again { at, unknown: open.unknown, counts: true, reason: reason.clone() }
-        };
-        warn!(
-            connector = &*self.connector.name,
-            message = open.id.0,
-            code = reason.code,
-            text = reason.text,
-            "Sink failed to write a message."
-        );
-        self.settle(open.id, settle, &record(now, 0, "retry", &reason), &state.pace).await;
-        Ok(Next::Again)
+    /// Makes waiting events a dead letter that somebody is told of.
+    async fn bury(&self, seqs: Vec<i64>, reason: Reason, now: UnixMs) -> Result<(), OutboxError> {
+        let (events, code, text, advice) = (seqs.len(), reason.code.clone(), reason.text.clone(), reason.advice.clone());
+        let message = self.shared.outbox.bury(&self.connector.name, seqs, reason, now).await?;
+        error!(connector = &*self.connector.name, message = message.0, events, code, text, advice, "Events became a dead letter.");
+        Ok(())
     }
 
     /// Waits until `at`; `wakeable` ends early when something new came in.
@@ -344,93 +218,14 @@ impl Lane<'_> {
         }
     }
 
-    fn pace(&self) -> Option<Pace> {
-        self.connector.policy.pace(&self.connector.sink.profile())
-    }
-
-    fn month(&self) -> String {
-        budget::month(self.shared.clock.now(), &self.connector.policy.zone)
-    }
-
-    fn standing(&self, log: &PaceLog) -> Standing {
-        let month = self.month();
-        let own = if log.month == month { log.month_count } else { 0 };
-        budget::standing(self.shared.budgets.used(&self.connector.policy.payer, &month).max(own), self.connector.policy.monthly_budget)
-    }
-
-    /// Counts a message, in the log and in the payer's budget.
-    fn spend(&self, log: &mut PaceLog) {
-        let month = self.month();
-        if log.month != month {
-            (log.month, log.month_count) = (month.clone(), 0);
-        }
-        log.month_count = log.month_count.saturating_add(1);
-        let limit = self.connector.policy.monthly_budget;
-        if let Some(standing) = self.shared.budgets.spend(&self.connector.policy.payer, &month, limit) {
-            let used = self.shared.budgets.used(&self.connector.policy.payer, &month);
-            warn!(connector = &*self.connector.name, ?standing, used, limit, "Monthly budget is running out.");
-        }
-    }
-
     fn context(&self, key: &str, attempt: u32, state: &LaneState, waiting: u32) -> MessageContext {
         MessageContext { now: self.shared.clock.now(), attempt, key: key.to_owned(), memo: state.memo.clone(), waiting }
     }
 }
 
-/// A message on its way.
-struct Flight {
-    id: MessageId,
-    created_at: UnixMs,
-    /// Whether an earlier attempt may have arrived.
-    unknown: bool,
-    events: usize,
-    cx: MessageContext,
-}
-
-/// More waits than may leave singly. A quarter of the pace is kept free for what comes next.
-fn is_behind(waiting: usize, pace: Option<Pace>, log: &PaceLog, now: UnixMs) -> bool {
-    let Some(limit) = pace else { return false };
-    let room = pace::free(pace, log, now).saturating_sub(limit.messages / 4);
-    waiting > 1 && waiting > room as usize
-}
-
-/// While the budget is tight: keeps only what may go out now, or says until when to gather.
-fn spare(picks: &mut Vec<Pick>, waiting: &[Waiting], digests: bool, now: UnixMs) -> Option<UnixMs> {
-    let mut all = batch::digest(waiting);
-    let oldest = waiting.first().map_or(now, |entry| entry.accepted_at);
-    if all.iter().any(|pick| pick.item.event.is_high()) {
-        all.retain(|pick| pick.item.event.is_high());
-        if !digests {
-            all.truncate(1);
-        }
-    } else if now.saturating_sub(oldest) < GATHER_MS {
-        return Some(oldest.saturating_add(GATHER_MS));
-    }
-    *picks = all;
-    None
-}
-
-/// The items of a message that is written anew: what it covered, folded the same way.
-fn refold(events: &[Waiting]) -> Vec<Item> {
-    batch::digest(events).into_iter().map(|pick| pick.item).collect()
-}
-
-fn record(at: UnixMs, took_ms: u64, outcome: &str, reason: &Reason) -> AttemptRecord {
-    AttemptRecord { at, took_ms, outcome: outcome.to_owned(), reason: reason.clone() }
-}
-
-fn too_old(why: &str) -> Reason {
-    Reason {
-        code: "max_age".to_owned(),
-        text: format!("given up after `delivery.max_age`: {why}"),
-        advice: "see why the connector was not reachable, then replay the dead letter".to_owned(),
-    }
-}
-
-fn budget_spent(limit: u32) -> Reason {
-    Reason {
-        code: "monthly_budget".to_owned(),
-        text: format!("this month's {limit} messages are used up"),
-        advice: "raise `delivery.monthly_budget` if the receiver allows more, then replay the dead letter".to_owned(),
-    }
+/// The waiting events behind some picks, in order of acceptance.
+fn seqs(picks: &[Pick]) -> Vec<i64> {
+    let mut seqs: Vec<i64> = picks.iter().flat_map(|pick| pick.seqs.iter().copied()).collect();
+    seqs.sort_unstable();
+    seqs
 }

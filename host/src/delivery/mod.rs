@@ -157,6 +157,12 @@ pub trait IncidentSink: Send + Sync + 'static {
     /// An `Err` is a fault of the sink (a trap, a limit hit), never of the receiver; the lane tries again later.
     fn prepare(&self, batch: &[Item], cx: &MessageContext) -> Result<Prepared, Reason>;
 
+    /// Whether an `Err` of [`IncidentSink::prepare`] lies with the event rather than with the sink as a whole: after some tries such an event
+    /// becomes a dead letter, so that it holds up nobody else. What lies with the sink is tried until the event's `max_age`.
+    fn blames_event(&self, _reason: &Reason) -> bool {
+        true
+    }
+
     /// Whether a draft of an earlier attempt can still be sent and its answer be read. If not, it is prepared anew, with the same key.
     fn can_attempt(&self, draft: &Draft) -> bool;
 

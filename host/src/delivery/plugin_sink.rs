@@ -323,6 +323,11 @@ impl IncidentSink for PluginSink {
         Ok(Prepared { draft: PluginDraft::new(written.work).seal(plugin.digest()), covers: written.covers })
     }
 
+    fn blames_event(&self, reason: &Reason) -> bool {
+        // No plugin, a config that it does not take, no slot in time: no event can help that.
+        !matches!(reason.code.as_str(), "plugin-missing" | "config" | "plugin-busy")
+    }
+
     fn can_attempt(&self, draft: &Draft) -> bool {
         if self.is_doubtful(draft) {
             return false;

@@ -157,7 +157,7 @@ pub struct AttemptRecord {
     pub at: UnixMs,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
-    /// `delivered`, `retry`, `throttled`, `rejected` or `unknown`.
+    /// `delivered`, `retry`, `throttled`, `rejected`, `unknown`, or `fault` where the sink could not write it.
     pub outcome: String,
     /// What the receiver said.
     pub reason: Reason,
@@ -319,6 +319,10 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Makes a dead letter an open message again, to be written anew under a new key. `Ok(connector)`.
     async fn replay(&self, message: MessageId, now: UnixMs) -> Result<ConnectorName, OutboxError>;
+
+    /// Leaves to an open message only these of the events that it covers. The others become an open message of their own, next in turn, of the
+    /// same age, to be written under a new key.
+    async fn split(&self, message: MessageId, keep: Vec<i64>) -> Result<MessageId, OutboxError>;
 
     /// Forgets a dead letter.
     async fn discard(&self, message: MessageId) -> Result<(), OutboxError>;

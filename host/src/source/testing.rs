@@ -87,6 +87,10 @@ impl Outbox for FakeOutbox {
         Err(OutboxError::Closed)
     }
 
+    async fn split(&self, _: MessageId, _: Vec<i64>) -> Result<MessageId, OutboxError> {
+        Err(OutboxError::Closed)
+    }
+
     async fn discard(&self, _: MessageId) -> Result<(), OutboxError> {
         Err(OutboxError::Closed)
     }

@@ -15,15 +15,15 @@ const MAX_KEY: usize = 64;
 const MAX_ATTEMPTS: i64 = 200;
 
 /// What the changes need to know of a message.
-struct Known {
-    connector: String,
+pub(super) struct Known {
+    pub(super) connector: String,
     state: String,
     key: String,
     replays: i64,
-    events: i64,
+    pub(super) events: i64,
 }
 
-fn known(desk: &Desk<'_>, id: MessageId) -> Result<Known, Fault> {
+pub(super) fn known(desk: &Desk<'_>, id: MessageId) -> Result<Known, Fault> {
     let read = |row: &Row<'_>| {
         Ok(Known { connector: row.get(0)?, state: row.get(1)?, key: row.get(2)?, replays: row.get(3)?, events: row.get(4)? })
     };
@@ -36,7 +36,7 @@ fn known(desk: &Desk<'_>, id: MessageId) -> Result<Known, Fault> {
 }
 
 impl Known {
-    fn must_be(self, id: MessageId, state: &str) -> Result<Known, Fault> {
+    pub(super) fn must_be(self, id: MessageId, state: &str) -> Result<Known, Fault> {
         if self.state == state {
             return Ok(self);
         }
@@ -188,7 +188,7 @@ pub(super) fn bury(desk: &mut Desk<'_>, connector: &str, covers: &[i64], reason:
                  (connector, state, key, turn, events, attempts, in_flight, unknown, created_at, next_at, settled_at, reason)
              VALUES (?1, 'dead', ?2, 0, ?3, 0, 0, 0, ?4, ?4, ?4, ?5)",
         )?
-        .execute(params![connector, buried_key(connector, covers, now), events, now, json(reason)?])?;
+        .execute(params![connector, fresh_key(connector, covers, now), events, now, json(reason)?])?;
     let id = MessageId(desk.db.last_insert_rowid());
     cover(desk, id, connector, covers)?;
     desk.ledger.leave(connector, covers);
@@ -242,8 +242,8 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| OutboxError::Broken(format!("a value cannot be written as JSON: {error}")).into())
 }
 
-/// A key of its own for every dead letter that never had one, also over several databases: receivers remember keys.
-fn buried_key(connector: &str, covers: &[i64], now: UnixMs) -> String {
+/// A key of its own for every message that its lane did not give one, also over several databases: receivers remember keys.
+pub(super) fn fresh_key(connector: &str, covers: &[i64], now: UnixMs) -> String {
     let mut hash = Sha256::new();
     hash.update(connector.as_bytes());
     for number in covers.iter().chain([&now]) {

@@ -5,7 +5,7 @@
 //! | `config` | `[outbox] type = "sqlite"` |
 //! | `lock`, `connect`, `schema` | one host a file; opening, checking, migrating it |
 //! | `writer`, `job`, `desk`, `health` | the one thread that writes, in groups; its work, its tools, how it is |
-//! | `accept`, `messages`, `prune` | the changes |
+//! | `accept`, `messages`, `split`, `prune` | the changes |
 //! | `ledger` | what is counted in memory: seen events, how much waits where |
 //! | `read`, `lists` | readers, on connections of their own, that wait for no sync |
 //! | `fault` | what an error of SQLite means |
@@ -28,6 +28,7 @@ mod messages;
 mod prune;
 mod read;
 mod schema;
+mod split;
 mod writer;
 
 #[cfg(test)]
@@ -205,6 +206,10 @@ impl Outbox for SqliteOutbox {
 
     async fn replay(&self, message: MessageId, now: UnixMs) -> Result<ConnectorName, OutboxError> {
         self.change(move |desk| messages::replay(desk, message, now)).await
+    }
+
+    async fn split(&self, message: MessageId, keep: Vec<i64>) -> Result<MessageId, OutboxError> {
+        self.change(move |desk| split::split(desk, message, &keep)).await
     }
 
     async fn discard(&self, message: MessageId) -> Result<(), OutboxError> {

@@ -1,0 +1,138 @@
+//! A message from its first request to its outcome.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tracing::error;
+
+use super::words::{panicked, record, tell, too_old};
+use super::{Lane, Next};
+use crate::clock::UnixMs;
+use crate::delivery::{Attempt, MessageContext, Outcome, backoff, pace};
+use crate::outbox::{AttemptRecord, Draft, MessageId, OutboxError, PaceLog, Reason, Settle};
+
+/// A receiver that limits without saying for how long, of a sink without a penalty of its own.
+const DEFAULT_PENALTY_MS: u64 = 60_000;
+
+/// An outcome that the outbox did not take is handed to it again so much later.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A message on its way.
+pub(super) struct Flight {
+    pub(super) id: MessageId,
+    pub(super) created_at: UnixMs,
+    /// Whether an earlier attempt may have arrived.
+    pub(super) unknown: bool,
+    pub(super) events: usize,
+}
+
+impl Lane<'_> {
+    /// Attempts a message that the outbox knows of, step by step, and settles it.
+    pub(super) async fn drive(
+        &self,
+        flight: Flight,
+        mut cx: MessageContext,
+        mut draft: Draft,
+        mut log: PaceLog,
+    ) -> Result<Next, OutboxError> {
+        let pace = self.pace();
+        loop {
+            let began = self.shared.clock.steady();
+            let attempt = AssertUnwindSafe(self.connector.sink.attempt(&draft, &cx)).catch_unwind().await;
+            let now = self.shared.clock.steady();
+            pace::ended(pace, &mut log, now);
+            match attempt.unwrap_or_else(|_| Attempt::Done(Outcome::Unknown { reason: panicked() })) {
+                Attempt::Done(outcome) => {
+                    let (settle, record) = self.verdict(&flight, cx.attempt, outcome, &mut log, began, now);
+                    self.settle(&flight, cx.attempt, settle, record, &log).await;
+                    return Ok(Next::Again);
+                }
+                Attempt::Next { draft: next, paced } => {
+                    if paced && self.pay(&flight, &next, &mut log, now).await? == Next::Stopped {
+                        return Ok(Next::Stopped);
+                    }
+                    self.shared.outbox.attempt(flight.id, next.clone(), log.clone(), self.shared.clock.steady()).await?;
+                    draft = next;
+                    cx.now = self.shared.clock.now();
+                }
+            }
+        }
+    }
+
+    /// Waits for the pace to let a further request of a message go. The request is written down first, so that a stop or a crash meanwhile
+    /// does not repeat the one before.
+    async fn pay(&self, flight: &Flight, next: &Draft, log: &mut PaceLog, now: UnixMs) -> Result<Next, OutboxError> {
+        let pace = self.pace();
+        let slot = pace::next_slot(pace, log, now);
+        if slot > now {
+            self.shared.outbox.attempt(flight.id, next.clone(), log.clone(), now).await?;
+            if self.wait(slot, false).await == Next::Stopped {
+                return Ok(Next::Stopped);
+            }
+        }
+        pace::begun(pace, log, self.shared.clock.steady());
+        let month = self.count(log);
+        self.charge(&month);
+        Ok(Next::Again)
+    }
+
+    /// What an outcome means for the message and for the lane.
+    fn verdict(
+        &self,
+        flight: &Flight,
+        attempt: u32,
+        outcome: Outcome,
+        log: &mut PaceLog,
+        began: UnixMs,
+        now: UnixMs,
+    ) -> (Settle, AttemptRecord) {
+        let after = |hint| now.saturating_add_unsigned(backoff::wait_ms(attempt, fastrand::f64(), hint));
+        let again = |at, unknown, counts, reason: &Reason| Settle::Again { at, unknown, counts, reason: reason.clone() };
+        let (word, reason, settle) = match outcome {
+            Outcome::Delivered { receipt, memo } => ("delivered", Reason::default(), Settle::Delivered { receipt, memo }),
+            Outcome::Retry { after_ms, reason } => {
+                let settle = again(after(after_ms), flight.unknown, true, &reason);
+                ("retry", reason, settle)
+            }
+            Outcome::Unknown { reason } => {
+                let settle = again(after(0), true, true, &reason);
+                ("unknown", reason, settle)
+            }
+            Outcome::Throttled { after_ms, reason } => {
+                let own = self.connector.sink.profile().pace.map_or(DEFAULT_PENALTY_MS, |pace| u64::from(pace.penalty_ms));
+                let until = now.saturating_add_unsigned(if after_ms > 0 { after_ms } else { own.max(1) });
+                pace::close(log, until);
+                let settle = again(until, flight.unknown, false, &reason);
+                ("throttled", reason, settle)
+            }
+            Outcome::Rejected { reason } => ("rejected", reason.clone(), Settle::Dead { reason }),
+        };
+        let settle = match settle {
+            Settle::Again { at, reason, .. } if at.saturating_sub(flight.created_at) > self.connector.policy.max_age_ms => {
+                Settle::Dead { reason: too_old(&format!("the last answer was {:?} {:?}", reason.code, reason.text)) }
+            }
+            settle => settle,
+        };
+        let took = u64::try_from(now.saturating_sub(began)).unwrap_or(0);
+        (settle, record(began, took, word, &reason))
+    }
+
+    /// Writes an outcome down, and tells it. It is known now and would be unknown later, so a trouble of the outbox is waited out until the
+    /// host stops; a refusal is final.
+    pub(super) async fn settle(&self, flight: &Flight, attempt: u32, settle: Settle, record: AttemptRecord, log: &PaceLog) {
+        tell(&self.connector.name, flight, attempt, &record, &settle);
+        loop {
+            let written = self.shared.outbox.settle(flight.id, settle.clone(), record.clone(), log.clone()).await;
+            let Err(error) = written else { return };
+            error!(connector = &*self.connector.name, message = flight.id.0, %error, "Failed to write an outcome down.");
+            if matches!(error, OutboxError::NotFound(_) | OutboxError::Conflict(_) | OutboxError::Closed) {
+                return;
+            }
+            tokio::select! {
+                () = self.shared.stop.cancelled() => return,
+                () = self.shared.clock.sleep(AGAIN) => {}
+            }
+        }
+    }
+}
