@@ -19,7 +19,7 @@ pub(super) fn is_behind(waiting: usize, pace: Option<Pace>, log: &PaceLog, now: 
 /// when it has gathered long enough.
 pub(super) fn spare(picks: &mut Vec<Pick>, waiting: &[Waiting], now: UnixMs) -> Option<UnixMs> {
     let is_low = |entry: &&Waiting| !entry.event.is_high();
-    let Some(oldest) = waiting.iter().find(is_low).map(|entry| entry.accepted_at) else { return None };
+    let oldest = waiting.iter().find(is_low).map(|entry| entry.accepted_at)?;
     let gathered_at = oldest.saturating_add(GATHER_MS);
     if now >= gathered_at {
         return None;
