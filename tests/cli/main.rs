@@ -1,6 +1,7 @@
 //! The real binary, called as a user calls it.
 
 mod commands;
+mod docs;
 mod errors;
 mod fixtures;
 mod harness;
