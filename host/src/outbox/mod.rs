@@ -5,6 +5,7 @@
 //! stays until its outcome is known ([`Outbox::settle`]); a connector has at most one unsettled message at a time. A message that was open
 //! when the process ended may have been sent: it is tried again unchanged, under the same key.
 
+pub mod book;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -342,6 +343,11 @@ pub trait Outbox: Send + Sync + 'static {
     /// Forgets delivered messages and dedup keys older than this, a bounded piece at a time. `true` while there is more.
     async fn prune(&self, delivered_before: UnixMs, seen_before: UnixMs) -> Result<bool, OutboxError>;
 
+    /// What it knows of incidents and responses. `None` where it keeps none: then nobody can respond, and nothing is caught up with.
+    fn book(&self) -> Option<&dyn book::Book> {
+        None
+    }
+
     /// Whether events can be taken in now; the reason if not.
     async fn ready(&self) -> Result<(), OutboxError>;
 
@@ -356,6 +362,11 @@ pub trait Outbox: Send + Sync + 'static {
 pub trait OutboxConfig: std::fmt::Debug + Send + Sync {
     /// Everything wrong with it that can be known without touching anything.
     fn validate(&self) -> Result<(), String>;
+
+    /// The folder for what the host keeps beside the outbox.
+    fn folder(&self, base: &std::path::Path) -> std::path::PathBuf {
+        base.to_owned()
+    }
 
     /// Opens it. Relative paths lie beside `base`, the folder of the config file.
     async fn build(&self, base: &std::path::Path, clock: crate::clock::Clock) -> Result<Arc<dyn Outbox>, OutboxError>;

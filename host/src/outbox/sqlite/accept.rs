@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::desk::Desk;
 use super::fault::Fault;
+use super::incidents::{self, Noted, Told};
 use super::ledger::{Key, key_of};
 use crate::clock::UnixMs;
 use crate::outbox::{ConnectorName, Incoming, OutboxError, Taken, Unreadable};
@@ -18,6 +19,7 @@ const KEYS_IN_A_ROW: usize = 1_000;
 struct Entry {
     key: Key,
     payload: String,
+    told: Option<Told>,
     connectors: Vec<ConnectorName>,
 }
 
@@ -41,14 +43,15 @@ impl Delivery {
 }
 
 fn entry(incoming: Incoming) -> Result<Entry, OutboxError> {
-    let payload = serde_json::to_string(&*incoming.event)
-        .map_err(|error| OutboxError::Broken(format!("event {} cannot be written as JSON: {error}", incoming.event.id)))?;
+    let broken = |error| OutboxError::Broken(format!("event {} cannot be written as JSON: {error}", incoming.event.id));
+    let payload = serde_json::to_string(&*incoming.event).map_err(broken)?;
+    let told = Told::of(&incoming.event).map_err(broken)?;
     let mut connectors = incoming.connectors;
     if connectors.len() > 1 {
         connectors.sort_unstable();
         connectors.dedup();
     }
-    Ok(Entry { key: key_of(&incoming.event.id), payload, connectors })
+    Ok(Entry { key: key_of(&incoming.event.id), payload, told, connectors })
 }
 
 /// What is answered to one call.
@@ -92,8 +95,17 @@ fn take(desk: &mut Desk<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<
         }
         desk.ledger.remember(entry.key, now);
         keys.extend_from_slice(&entry.key);
+        let noted = entry.told.as_ref().map_or(Ok(Noted::AsIs), |told| incidents::note(desk, told, now))?;
+        let payload = match &noted {
+            Noted::AsIs => &entry.payload,
+            Noted::As(payload) => payload,
+            Noted::Known => {
+                taken.push(Taken::Duplicate);
+                continue;
+            }
+        };
         if !entry.connectors.is_empty() {
-            enqueue(desk, entry, now)?;
+            enqueue(desk, &entry.connectors, payload, now)?;
         }
         taken.push(Taken::New);
     }
@@ -109,16 +121,12 @@ fn take(desk: &mut Desk<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<
     Ok(taken)
 }
 
-fn enqueue(desk: &mut Desk<'_>, entry: &Entry, now: UnixMs) -> Result<(), Fault> {
-    let refs = entry.connectors.len() as i64;
-    desk.db.prepare_cached("INSERT INTO events (accepted_at, refs, payload) VALUES (?1, ?2, ?3)")?.execute(params![
-        now,
-        refs,
-        entry.payload
-    ])?;
+fn enqueue(desk: &mut Desk<'_>, connectors: &[ConnectorName], payload: &str, now: UnixMs) -> Result<(), Fault> {
+    let refs = connectors.len() as i64;
+    desk.db.prepare_cached("INSERT INTO events (accepted_at, refs, payload) VALUES (?1, ?2, ?3)")?.execute(params![now, refs, payload])?;
     let seq = desk.db.last_insert_rowid();
     let mut insert = desk.db.prepare_cached("INSERT INTO queue (seq, connector) VALUES (?1, ?2)")?;
-    for connector in &entry.connectors {
+    for connector in connectors {
         insert.execute(params![seq, &**connector])?;
         desk.ledger.enter(connector, seq);
     }

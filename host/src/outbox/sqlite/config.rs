@@ -71,6 +71,11 @@ impl OutboxConfig for SqliteConfig {
         Ok(())
     }
 
+    fn folder(&self, base: &Path) -> PathBuf {
+        let path = base.join(&self.path);
+        path.parent().map_or_else(|| base.to_owned(), Path::to_owned)
+    }
+
     async fn build(&self, base: &Path, clock: Clock) -> Result<Arc<dyn Outbox>, OutboxError> {
         Ok(Arc::new(SqliteOutbox::open(base, self, clock).await?))
     }

@@ -6,6 +6,7 @@
 //! | `lock`, `connect`, `schema` | one host a file; opening, checking, migrating it |
 //! | `writer`, `job`, `desk`, `health` | the one thread that writes, in groups; its work, its tools, how it is |
 //! | `accept`, `messages`, `split`, `prune` | the changes |
+//! | `incidents`, `responses` | where incidents stand, and what people asked to be done about them |
 //! | `ledger` | what is counted in memory: seen events, how much waits where |
 //! | `read`, `lists` | readers, on connections of their own, that wait for no sync |
 //! | `fault` | what an error of SQLite means |
@@ -20,6 +21,7 @@ mod connect;
 mod desk;
 mod fault;
 mod health;
+mod incidents;
 mod job;
 mod ledger;
 mod lists;
@@ -27,6 +29,7 @@ mod lock;
 mod messages;
 mod prune;
 mod read;
+mod responses;
 mod schema;
 mod split;
 mod writer;
@@ -52,6 +55,7 @@ use self::ledger::{Ledger, Tallies};
 use self::lock::Lock;
 use self::read::Readers;
 use self::writer::Writer;
+use super::book::{Ask, Book, Booked, Incident, Response, Step};
 use super::{
     AttemptRecord, ConnectorName, ConnectorStatus, Draft, Filter, Incoming, LaneState, MessageDetail, MessageId, MessageSummary,
     NewMessage, Outbox, OutboxError, PaceLog, Reason, Settle, Taken, Unreadable, Waiting,
@@ -237,6 +241,10 @@ impl Outbox for SqliteOutbox {
         self.change(move |desk| prune::prune(desk, delivered_before, seen_before)).await
     }
 
+    fn book(&self) -> Option<&dyn Book> {
+        Some(self)
+    }
+
     async fn ready(&self) -> Result<(), OutboxError> {
         let fresh = self.health.committed_within(FRESH);
         self.change(move |desk| {
@@ -262,6 +270,45 @@ impl Outbox for SqliteOutbox {
         }
         self.slots.close();
         self.join();
+    }
+}
+
+#[async_trait]
+impl Book for SqliteOutbox {
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, OutboxError> {
+        let id = id.to_owned();
+        self.readers.read(move |db| incidents::one(db, &id)).await
+    }
+
+    async fn open_incidents(&self, limit: usize) -> Result<Vec<Incident>, OutboxError> {
+        self.readers.read(move |db| incidents::open(db, limit)).await
+    }
+
+    async fn forget_incident(&self, id: &str) -> Result<(), OutboxError> {
+        let id = id.to_owned();
+        self.change(move |desk| incidents::forget(desk, &id)).await
+    }
+
+    async fn last_told(&self, connector: &str) -> Result<Option<String>, OutboxError> {
+        let connector = connector.to_owned();
+        self.readers.read(move |db| incidents::last_told(db, &connector)).await
+    }
+
+    async fn ask(&self, ask: Ask, now: UnixMs) -> Result<Booked, OutboxError> {
+        self.change(move |desk| responses::ask(desk, &ask, now)).await
+    }
+
+    async fn response(&self, key: &str) -> Result<Option<Response>, OutboxError> {
+        let key = key.to_owned();
+        self.readers.read(move |db| responses::by_key(db, &key)).await
+    }
+
+    async fn open_responses(&self, limit: usize) -> Result<Vec<Response>, OutboxError> {
+        self.readers.read(move |db| responses::open(db, limit)).await
+    }
+
+    async fn step(&self, response: i64, step: Step, now: UnixMs) -> Result<(), OutboxError> {
+        self.change(move |desk| responses::step(desk, response, &step, now)).await
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use super::desk::Desk;
 use super::fault::Fault;
 use super::ledger::Key;
-use super::messages;
+use super::{incidents, messages, responses};
 use crate::clock::UnixMs;
 use crate::outbox::MessageId;
 
@@ -20,7 +20,9 @@ const VACUUM_PAGES: i64 = 256;
 pub(super) fn prune(desk: &mut Desk<'_>, delivered_before: UnixMs, seen_before: UnixMs) -> Result<bool, Fault> {
     let more_messages = prune_delivered(desk, delivered_before)?;
     let more_seen = prune_seen(desk, seen_before)?;
-    Ok(more_messages || more_seen)
+    let more_incidents = incidents::prune(desk, delivered_before, PIECE)?;
+    let more_responses = responses::prune(desk, delivered_before, PIECE)?;
+    Ok(more_messages || more_seen || more_incidents || more_responses)
 }
 
 fn prune_delivered(desk: &mut Desk<'_>, before: UnixMs) -> Result<bool, Fault> {

@@ -9,7 +9,7 @@ use crate::outbox::OutboxError;
 pub(super) const APPLICATION_ID: i32 = 0x494E_4353;
 
 /// Each step brings a file from the version before it to the next; `user_version` counts the steps made. Released steps are never edited.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 // What is read on the hot path has an index that holds only what waits or is open, so its cost does not depend on what was delivered.
 // Foreign keys only where the child's key begins with the parent's: elsewhere each delete would search. `events.refs` counts the queue
@@ -97,6 +97,41 @@ CREATE TABLE probe (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     n  INTEGER NOT NULL
 ) STRICT;
+";
+
+// Resolved incidents are kept for the history, so that a late event finds that they are over.
+const V2: &str = "
+CREATE TABLE incidents (
+    id          TEXT PRIMARY KEY,
+    status      TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    caught_up   INTEGER,
+    about       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX incidents_open ON incidents (id) WHERE status <> 'RESOLVED';
+CREATE INDEX incidents_seen ON incidents (seen_at);
+
+CREATE TABLE responses (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    key        TEXT NOT NULL UNIQUE,
+    incident   TEXT NOT NULL,
+    verb       TEXT NOT NULL,
+    connector  TEXT NOT NULL,
+    who        TEXT NOT NULL,
+    person     TEXT,
+    text       TEXT NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN ('open', 'done', 'failed')),
+    result     TEXT NOT NULL,
+    stage      INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    next_at    INTEGER NOT NULL,
+    settled_at INTEGER
+) STRICT;
+CREATE INDEX responses_of ON responses (incident);
+CREATE INDEX responses_open ON responses (id) WHERE state = 'open';
+CREATE INDEX responses_over ON responses (settled_at);
 ";
 
 /// Brings the file to the newest version, one step a transaction.

@@ -3,6 +3,7 @@
 mod crash;
 mod life;
 mod model;
+mod respond;
 mod trouble;
 
 use std::path::Path;

@@ -1,0 +1,210 @@
+//! Where incidents stand, kept up by the events that come in.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::desk::Desk;
+use super::fault::Fault;
+use super::read::json;
+use crate::clock::UnixMs;
+use crate::event::{Event, Kind, Person, Status};
+use crate::outbox::OutboxError;
+use crate::outbox::book::{self, About, CAUGHT_UP, Incident, Verb};
+
+/// A webhook that comes this long after its news was caught up with is not told again.
+const LATE_MS: i64 = 3_600_000;
+/// An event within this time after somebody asked for what it tells is the echo of that.
+const ECHO_MS: i64 = 3_600_000;
+/// Open incidents are forgotten after this time without news, or after the history if that is longer.
+const FORGET_OPEN_MS: i64 = 90 * 86_400_000;
+
+/// An event of an incident, made ready by the caller, so that the writer only writes.
+#[derive(Debug)]
+pub(super) struct Told {
+    event: Arc<Event>,
+    about: String,
+}
+
+impl Told {
+    /// `None` for an event that tells nothing of an incident of iLert's.
+    pub(super) fn of(event: &Arc<Event>) -> Result<Option<Told>, serde_json::Error> {
+        if !book::tells(event) {
+            return Ok(None);
+        }
+        let about = About {
+            summary: event.summary.chars().take(500).collect(),
+            url: event.incident_url.clone(),
+            alert_key: event.alert_key.clone(),
+            alert_source: event.alert_source.clone(),
+        };
+        Ok(Some(Told { about: serde_json::to_string(&about)?, event: Arc::clone(event) }))
+    }
+}
+
+/// What the record makes of an event.
+pub(super) enum Noted {
+    /// It goes on as it is.
+    AsIs,
+    /// It goes on in this form.
+    As(String),
+    /// People know already.
+    Known,
+}
+
+struct Known {
+    status: Status,
+    occurred_at: UnixMs,
+    caught_up: Option<UnixMs>,
+}
+
+/// Brings the record up to date, where the event changes anything. One search for each event, one row written for each change of state.
+pub(super) fn note(desk: &Desk<'_>, told: &Told, now: UnixMs) -> Result<Noted, Fault> {
+    let event = &*told.event;
+    let known = desk
+        .db
+        .prepare_cached("SELECT status, occurred_at, caught_up FROM incidents WHERE id = ?1")?
+        .query_row([&event.incident_id], |row| {
+            Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? })
+        })
+        .optional()?;
+    let caught_up = event.extra.iter().any(|(name, _)| name == CAUGHT_UP);
+    if known.as_ref().is_some_and(|known| is_old_news(known, event, caught_up, now)) {
+        return Ok(Noted::Known);
+    }
+    let was_resolved = known.as_ref().is_some_and(|known| known.status == Status::Resolved);
+    let occurred_at = event.occurred_at.as_millisecond();
+    // An event that was overtaken by a later one says nothing of the present; the end is the end whenever it is told.
+    let changes = known.is_none_or(|known| {
+        known.status != Status::Resolved
+            && known.status != event.status
+            && (occurred_at >= known.occurred_at || event.status == Status::Resolved)
+    });
+    if changes {
+        desk.db
+            .prepare_cached(
+                "INSERT INTO incidents (id, status, occurred_at, seen_at, caught_up, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (id) DO UPDATE SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6",
+            )?
+            .execute(params![event.incident_id, event.status.as_str(), occurred_at, now, caught_up.then_some(now), told.about])?;
+    }
+    rewritten(desk, event, was_resolved, now)
+}
+
+/// Whether people were told by the other of the two ways that news take, the webhook and catching up.
+fn is_old_news(known: &Known, event: &Event, caught_up: bool, now: UnixMs) -> bool {
+    let tells_only_status = matches!(event.kind, Kind::Created | Kind::Acknowledged | Kind::Resolved | Kind::AutoResolved);
+    let recently = known.caught_up.is_some_and(|at| now.saturating_sub(at) < LATE_MS);
+    tells_only_status && (caught_up || recently) && rank(&event.status) <= rank(&known.status)
+}
+
+/// How far an incident has come.
+fn rank(status: &Status) -> u8 {
+    match status {
+        Status::Pending | Status::Other(_) => 0,
+        Status::Accepted => 1,
+        Status::Resolved => 2,
+    }
+}
+
+/// The event with what the outbox knows better: that the incident is over, and who asked for what it tells.
+fn rewritten(desk: &Desk<'_>, event: &Event, was_resolved: bool, now: UnixMs) -> Result<Noted, Fault> {
+    let late = was_resolved && event.status != Status::Resolved;
+    let asked_by = match Verb::echoed_by(&event.kind) {
+        Some(verb) => asked_by(desk.db, &event.incident_id, verb, now)?,
+        None => None,
+    };
+    // An API key of the asker's own lets iLert tell the name better than we can.
+    let asked_by = asked_by.filter(|(_, _, own_key)| !own_key || event.actor.is_none());
+    if !late && asked_by.is_none() {
+        return Ok(Noted::AsIs);
+    }
+    let mut event = event.clone();
+    if late {
+        event.status = Status::Resolved;
+    }
+    if let Some((who, connector, _)) = asked_by {
+        event.actor = Some(Person { first_name: who, ..Person::default() });
+        event.extra.push(("responded_in".to_owned(), connector));
+    }
+    let payload = serde_json::to_string(&event)
+        .map_err(|error| OutboxError::Broken(format!("event {} cannot be written as JSON: {error}", event.id)))?;
+    Ok(Noted::As(payload))
+}
+
+fn asked_by(db: &Connection, incident: &str, verb: Verb, now: UnixMs) -> Result<Option<(String, String, bool)>, Fault> {
+    let found = db
+        .prepare_cached(
+            "SELECT who, connector, person IS NOT NULL FROM responses INDEXED BY responses_of
+             WHERE incident = ?1 AND verb = ?2 AND state <> 'failed' AND created_at > ?3 ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(params![incident, verb.as_str(), now.saturating_sub(ECHO_MS)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    Ok(found)
+}
+
+fn incident(row: &Row<'_>) -> Result<Incident, Fault> {
+    Ok(Incident {
+        id: row.get(0)?,
+        status: row.get::<_, String>(1)?.into(),
+        occurred_at: row.get(2)?,
+        seen_at: row.get(3)?,
+        about: json(row, 4)?,
+    })
+}
+
+/// One incident.
+pub(super) fn one(db: &Connection, id: &str) -> Result<Option<Incident>, Fault> {
+    let mut statement = db.prepare_cached("SELECT id, status, occurred_at, seen_at, about FROM incidents WHERE id = ?1")?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(incident).transpose()
+}
+
+/// Those that are not over.
+pub(super) fn open(db: &Connection, limit: usize) -> Result<Vec<Incident>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, status, occurred_at, seen_at, about FROM incidents INDEXED BY incidents_open WHERE status <> 'RESOLVED' ORDER BY id LIMIT ?1",
+    )?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(incident(row)?);
+    }
+    Ok(found)
+}
+
+/// Forgets one.
+pub(super) fn forget(desk: &Desk<'_>, id: &str) -> Result<(), Fault> {
+    desk.db.prepare_cached("DELETE FROM incidents WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// The incident of the last event that arrived at a connector.
+pub(super) fn last_told(db: &Connection, connector: &str) -> Result<Option<String>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT e.payload FROM messages m INDEXED BY messages_of
+         JOIN message_events me ON me.message = m.id JOIN events e ON e.seq = me.seq
+         WHERE m.connector = ?1 AND m.state = 'delivered' ORDER BY m.id DESC, me.seq DESC LIMIT 20",
+    )?;
+    let mut rows = statement.query([connector])?;
+    while let Some(row) = rows.next()? {
+        let event: Event = json(row, 0)?;
+        if book::tells(&event) {
+            return Ok(Some(event.incident_id));
+        }
+    }
+    Ok(None)
+}
+
+/// Forgets a piece of what is over; `true` while there is more.
+pub(super) fn prune(desk: &Desk<'_>, before: UnixMs, piece: i64) -> Result<bool, Fault> {
+    let open_before = before.saturating_sub(FORGET_OPEN_MS.saturating_sub(desk.limits.history_ms).max(0));
+    let over = desk
+        .db
+        .prepare_cached(
+            "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents INDEXED BY incidents_seen
+             WHERE seen_at < ?1 AND (status = 'RESOLVED' OR seen_at < ?2) ORDER BY seen_at LIMIT ?3)",
+        )?
+        .execute(params![before, open_before, piece])?;
+    Ok(over as i64 >= piece)
+}
