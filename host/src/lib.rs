@@ -15,6 +15,7 @@ pub mod host;
 pub mod intake;
 pub mod outbox;
 pub mod plugin;
+pub mod respond;
 pub mod route;
 pub mod secret;
 pub mod server;

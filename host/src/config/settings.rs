@@ -1,5 +1,6 @@
 //! The host's own sections: `[server]`, `[admin]`, `[ilert]`, `[log]`.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -84,6 +85,19 @@ pub struct Ilert {
     pub reconcile_interval: Span,
     /// How long a link on a card works: 1m to 30d.
     pub link_ttl: Span,
+    /// Who may give commands in a chat, by the chat system's user id; everybody in it if absent.
+    pub allowed_users: Option<Vec<String>>,
+    /// People with an API key of their own, by the chat system's user id: what they ask for in a chat, iLert shows as done by them.
+    pub people: BTreeMap<String, ChatPerson>,
+}
+
+/// Somebody who responds from a chat.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChatPerson {
+    /// An API key of this person's own.
+    #[schemars(schema_with = "secret_schema")]
+    pub api_key: Secret,
 }
 
 /// What the host writes about itself.
@@ -124,7 +138,8 @@ impl Default for Ilert {
     fn default() -> Self {
         let api_url = Url::parse("https://api.ilert.com/api").expect("the text is a URL");
         let (reconcile_interval, link_ttl) = (Span::from_secs(300), Span::from_secs(86_400));
-        Ilert { api_url, api_key: None, integration_key: None, reconcile_interval, link_ttl }
+        let (allowed_users, people) = (None, BTreeMap::new());
+        Ilert { api_url, api_key: None, integration_key: None, reconcile_interval, link_ttl, allowed_users, people }
     }
 }
 
@@ -178,6 +193,9 @@ impl Ilert {
             if key.as_ref().is_some_and(|key| key.expose().trim().is_empty()) {
                 faults.push((name, "is empty".to_owned()));
             }
+        }
+        if self.people.values().any(|person| person.api_key.expose().trim().is_empty()) {
+            faults.push(("people", "an `api_key` is empty".to_owned()));
         }
         let interval = self.reconcile_interval.within(Span::from_secs(10), Span::from_secs(86_400));
         faults.extend(interval.err().map(|text| ("reconcile_interval", text)));

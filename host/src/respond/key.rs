@@ -1,0 +1,187 @@
+//! The key that signs the links: made at the first start, kept in a file that only the host can read.
+
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use zeroize::Zeroize;
+
+/// The file of the key, beside the outbox.
+pub const FILE: &str = "respond.key";
+/// The file of the key before it: its links work until they expire. To change the key, rename `respond.key` to this and restart.
+pub const OLD_FILE: &str = "respond.key.old";
+/// Bytes of a key.
+const LENGTH: usize = 32;
+
+/// A key of links. Not printable; wiped from memory.
+pub struct Key([u8; LENGTH]);
+
+impl Key {
+    /// Of these bytes.
+    pub fn new(bytes: [u8; LENGTH]) -> Key {
+        Key(bytes)
+    }
+
+    /// The bytes, for the one place that signs.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key([redacted])")
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("the key of the links, {}, cannot be used: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Others could sign links with it.
+    #[error("the key of the links, {}, can be read by others: run `chmod 600` on it, or delete it to get a new one", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not what this program writes.
+    #[error("the key of the links, {}, is not 64 hexadecimal digits: delete it to get a new one (links sent so far stop working)", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers for a key: {0}")]
+    Random(String),
+}
+
+/// The keys in use: the first signs, all verify.
+#[derive(Debug)]
+pub struct Keys {
+    /// The one that signs.
+    pub current: Key,
+    /// The one before it, while links that it signed may still be valid.
+    pub old: Option<Key>,
+}
+
+impl Keys {
+    /// Reads the keys in a folder; makes one where there is none. The old one counts until `link_ttl` after the new one was made. Blocks.
+    pub fn open(folder: &Path, link_ttl: Duration) -> Result<Keys, KeyError> {
+        let path = folder.join(FILE);
+        let current = match read(&path)? {
+            Some(key) => key,
+            None => make(folder, &path)?,
+        };
+        let made = std::fs::metadata(&path).and_then(|file| file.modified()).map_err(|error| KeyError::File { path, error })?;
+        let in_use = SystemTime::now().duration_since(made).is_ok_and(|age| age < link_ttl);
+        let old = if in_use { read(&folder.join(OLD_FILE))? } else { None };
+        Ok(Keys { current, old })
+    }
+}
+
+fn make(folder: &Path, path: &Path) -> Result<Key, KeyError> {
+    let file_error = |error| KeyError::File { path: path.to_owned(), error };
+    let mut key = Key([0; LENGTH]);
+    getrandom::fill(&mut key.0).map_err(|error| KeyError::Random(error.to_string()))?;
+    std::fs::create_dir_all(folder).map_err(file_error)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push('\n');
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    text.zeroize();
+    written.map_err(file_error)?;
+    tracing::info!(path = %path.display(), "A key for the links on messages was made.");
+    Ok(key)
+}
+
+fn read(path: &Path) -> Result<Option<Key>, KeyError> {
+    let file_error = |error| KeyError::File { path: path.to_owned(), error };
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(file_error(error)),
+    };
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().map_err(file_error)?.permissions());
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Open { path: path.to_owned() });
+        }
+    }
+    let mut text = String::new();
+    file.take(1024).read_to_string(&mut text).map_err(file_error)?;
+    let key = parse(text.trim());
+    text.zeroize();
+    key.map(Some).ok_or_else(|| KeyError::Content { path: path.to_owned() })
+}
+
+fn parse(text: &str) -> Option<Key> {
+    let digits = text.as_bytes();
+    let mut key = Key([0; LENGTH]);
+    if digits.len() != 2 * LENGTH {
+        return None;
+    }
+    for (byte, pair) in key.0.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_key_is_made_once_and_only_the_owner_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Keys::open(&folder.path().join("data"), DAY).unwrap();
+        let path = folder.path().join("data").join(FILE);
+        assert_eq!(first.current.0, Keys::open(&folder.path().join("data"), DAY).unwrap().current.0);
+        assert_ne!(first.current.0, [0; LENGTH]);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+            assert!(matches!(Keys::open(&folder.path().join("data"), DAY), Err(KeyError::Open { .. })));
+        }
+    }
+
+    #[test]
+    fn the_old_key_counts_until_its_links_have_expired() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Keys::open(folder.path(), DAY).unwrap();
+        std::fs::rename(folder.path().join(FILE), folder.path().join(OLD_FILE)).unwrap();
+        let second = Keys::open(folder.path(), DAY).unwrap();
+        assert_ne!(second.current.0, first.current.0);
+        assert_eq!(second.old.unwrap().0, first.current.0);
+        assert!(Keys::open(folder.path(), Duration::ZERO).unwrap().old.is_none());
+    }
+
+    #[test]
+    fn a_damaged_key_is_not_replaced_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        Keys::open(folder.path(), DAY).unwrap();
+        std::fs::write(folder.path().join(FILE), "zz").unwrap();
+        assert!(matches!(Keys::open(folder.path(), DAY), Err(KeyError::Content { .. })));
+    }
+}

@@ -1,0 +1,116 @@
+//! Responding from the chat: accept, resolve, comment.
+//!
+//! | file | does |
+//! |---|---|
+//! | `links`, `token`, `key` | signed links on messages |
+//! | `web`, `page`, `words` | the pages behind them |
+//! | `carry` | carries out what was written down, over failures and restarts |
+//! | [`ilert`], [`budget`] | iLert's REST API, within its limits |
+//! | `reconcile` | catches up with what no webhook told |
+//!
+//! A click is answered once it is in the outbox. The event that iLert then posts is the answer that the group sees; the outbox adds who asked.
+
+pub mod budget;
+mod carry;
+pub mod ilert;
+pub mod key;
+mod links;
+mod page;
+mod reconcile;
+mod shared;
+#[cfg(test)]
+#[cfg(feature = "simulator")]
+mod tests;
+pub mod token;
+mod web;
+mod words;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use links::LinkMaker;
+
+use self::ilert::{ClientError, IlertClient};
+use self::shared::Shared;
+use crate::clock::Clock;
+use crate::config::Ilert;
+use crate::intake::Intake;
+use crate::outbox::Outbox;
+
+/// Pages made at once; more visitors are asked to come again.
+const PAGES: usize = 64;
+
+/// What a responder is built with.
+pub struct Needs {
+    /// The time.
+    pub clock: Clock,
+    /// Keeps what was asked for, and what is known of incidents.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where what was missed goes.
+    pub intake: Intake,
+    /// The links; without them there are no pages, and the rest works.
+    pub links: Option<Arc<LinkMaker>>,
+    /// The languages of the connectors that name one.
+    pub languages: BTreeMap<String, String>,
+}
+
+/// Why there is no responder.
+#[derive(Debug, thiserror::Error)]
+pub enum RespondError {
+    /// The outbox keeps no incidents.
+    #[error("this type of outbox cannot keep responses: leave `ilert.api_key` out, or use `type = \"sqlite\"`")]
+    Outbox,
+    /// The HTTP client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Everything that responds, built: nothing of it runs yet.
+pub struct Responder {
+    shared: Arc<Shared>,
+    every: Duration,
+    grace: Duration,
+}
+
+impl Responder {
+    /// `None` without `ilert.api_key`: then the host receives only. Looks at nothing, spawns nothing.
+    pub fn build(config: &Ilert, needs: Needs) -> Result<Option<Responder>, RespondError> {
+        let Needs { clock, outbox, intake, links, languages } = needs;
+        let Some(ilert) = IlertClient::new(config, clock.clone())? else { return Ok(None) };
+        if outbox.book().is_none() {
+            return Err(RespondError::Outbox);
+        }
+        let (asked, moved, pages) = (Notify::new(), watch::Sender::new(0), Semaphore::new(PAGES));
+        let shared = Arc::new(Shared { clock, outbox, intake, ilert, links, languages, asked, moved, pages });
+        Ok(Some(Responder { shared, every: config.reconcile_interval.duration(), grace: reconcile::GRACE }))
+    }
+
+    /// The pages, for the public server.
+    pub fn routes(&self) -> Router {
+        let Some(links) = &self.shared.links else { return Router::new() };
+        let path = |base: &str| format!("{}{{token}}", base);
+        let own = format!("/{}/", links::PATH);
+        let mut routes = Router::new().route(&path(&own), get(web::show).post(web::act));
+        // Where `public_url` has a path, a proxy may pass it on or cut it off.
+        let outside = links.base().path();
+        if outside != own && !outside.contains(['{', '}', '*']) {
+            routes = routes.route(&path(outside), get(web::show).post(web::act));
+        }
+        routes.with_state(Arc::clone(&self.shared))
+    }
+
+    /// Carries out what is asked for, and catches up, until `stop`. What is being carried out then is brought to the end of its attempt.
+    pub fn run(self, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let carry = carry::run(Arc::clone(&self.shared), stop.clone());
+            tokio::join!(carry, reconcile::run(self.shared, self.every, self.grace, stop));
+        })
+    }
+}

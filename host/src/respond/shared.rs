@@ -1,0 +1,97 @@
+//! What the pages, the inbox, the carrier and the reconciler have in common.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::budget::Purpose;
+use super::ilert::IlertClient;
+use super::links::LinkMaker;
+use crate::clock::Clock;
+use crate::event::Status;
+use crate::intake::Intake;
+use crate::outbox::book::{Ask, Book, Booked, Progress, Response};
+use crate::outbox::{Outbox, OutboxError};
+
+/// What the parts have in common.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) intake: Intake,
+    pub(super) ilert: IlertClient,
+    pub(super) links: Option<Arc<LinkMaker>>,
+    /// Of the connectors that have one.
+    pub(super) languages: BTreeMap<String, String>,
+    /// Something was asked for.
+    pub(super) asked: Notify,
+    /// Something was carried out.
+    pub(super) moved: watch::Sender<u64>,
+    /// Pages being made.
+    pub(super) pages: Semaphore,
+}
+
+/// An incident, as it is to be shown.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) status: Option<Status>,
+    pub(super) summary: String,
+    pub(super) url: Option<String>,
+    /// Who has it.
+    pub(super) responders: Vec<String>,
+    /// Whether iLert said so just now.
+    pub(super) live: bool,
+}
+
+impl Shared {
+    pub(super) fn book(&self) -> &dyn Book {
+        self.outbox.book().expect("a responder is only built over an outbox that has one")
+    }
+
+    /// Where an incident stands: by iLert's own word if it comes soon, else as heard of last.
+    pub(super) async fn look(&self, incident: &str) -> Seen {
+        let known = self.book().incident(incident).await.unwrap_or_else(|error| {
+            tracing::warn!(incident, %error, "The outbox could not be asked about an incident.");
+            None
+        });
+        let url = known.as_ref().and_then(|known| known.about.url.clone());
+        match self.ilert.get(incident, Purpose::Look).await {
+            Ok(alert) => Seen { status: Some(alert.status), summary: alert.summary, url, responders: alert.responders, live: true },
+            Err(error) => {
+                tracing::debug!(incident, %error, "iLert did not tell an incident's state; the last known one is shown.");
+                let (status, summary) = known.map(|known| (known.status, known.about.summary)).unzip();
+                Seen { status, summary: summary.unwrap_or_default(), url, responders: Vec::new(), live: false }
+            }
+        }
+    }
+
+    /// Writes down what somebody asks for; it is carried out from then on.
+    pub(super) async fn ask(&self, ask: Ask) -> Result<Booked, OutboxError> {
+        let booked = self.book().ask(ask, self.clock.now()).await?;
+        if let Booked::New(Response { ask, .. }) = &booked {
+            tracing::info!(
+                incident = ask.incident,
+                action = ask.verb.as_str(),
+                connector = ask.connector,
+                by = ask.who,
+                "A response was asked for."
+            );
+            self.asked.notify_one();
+        }
+        Ok(booked)
+    }
+
+    /// The response of a key, if possible once it is carried out. Cancel-safe.
+    pub(super) async fn outcome(&self, key: &str, wait: Duration) -> Result<Option<Response>, OutboxError> {
+        let mut moved = self.moved.subscribe();
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let response = self.book().response(key).await?;
+            let open = response.as_ref().is_some_and(|response| response.progress == Progress::Open);
+            if !open || tokio::time::timeout_at(deadline, moved.changed()).await.is_err() {
+                return Ok(response);
+            }
+        }
+    }
+}
