@@ -3,6 +3,7 @@
 mod error;
 pub mod native;
 pub mod plan;
+mod respond;
 pub mod sinks;
 mod test_connection;
 
@@ -35,7 +36,7 @@ use crate::source::{SourceContext, SourceTask};
 pub struct Options {
     /// The time.
     pub clock: Clock,
-    /// Who makes the links on messages; by default only the incident's own page is linked.
+    /// Who makes the links on messages, in place of those by which people respond.
     pub links: Option<Arc<dyn Links>>,
     /// Without the public server and the sources: for a host that gets its events by [`Host::intake`].
     pub without_sources: bool,
@@ -103,7 +104,9 @@ impl Host {
     /// Opens the outbox, loads the plugins, takes the address. Spawns no task of its own.
     pub async fn build(plan: Plan, options: Options) -> Result<Host, HostError> {
         let clock = options.clock;
-        let links = options.links.unwrap_or_else(|| Arc::new(OpenLinks));
+        let maker = respond::links(&plan).await?;
+        let own: Arc<dyn Links> = maker.clone().map_or_else(|| Arc::new(OpenLinks) as _, |maker| maker as _);
+        let links = options.links.unwrap_or(own);
         let sinks = Sinks::build(&plan, &clock, links).await?;
         for warning in plan.warnings.iter().chain(&sinks.warnings) {
             warn!(%warning, "The config works, but hardly as it was meant.");
@@ -122,6 +125,7 @@ impl Host {
         };
         if !options.without_sources {
             host.build_sources().await?;
+            host.build_responder(maker)?;
         }
         Ok(host)
     }

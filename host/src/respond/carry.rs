@@ -23,6 +23,8 @@ const AT_ONCE: usize = 4;
 const READ: usize = 200;
 /// How long to sleep when nothing is asked for.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long an attempt may still take when the host is asked to stop.
+const LAST_ATTEMPT: Duration = Duration::from_secs(8);
 /// How long to leave an outbox alone that does not answer.
 const OUTBOX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -36,7 +38,12 @@ pub(super) const DONE: &str = "done";
 /// Works until `stop`; what is being carried out then is brought to the end of its attempt.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let wait = match round(&shared).await {
+        let round = tokio::select! {
+            round = round(&shared) => round,
+            // What is cut off is looked at again after the next start.
+            () = cut_off(&stop) => return,
+        };
+        let wait = match round {
             Ok(wait) => wait,
             Err(error) => {
                 error!(%error, "Responses could not be read or noted; tried again soon.");
@@ -51,6 +58,11 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             }
         }
     }
+}
+
+async fn cut_off(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_ATTEMPT).await;
 }
 
 /// Carries out what is due. How long to wait for more; `None` where there may be more at once.
@@ -160,7 +172,7 @@ async fn carry(shared: &Shared, response: &Response) -> Result<&'static str, Tro
 /// Accepts or resolves. What may have been done before, or by somebody else, is looked at rather than done again.
 async fn act(shared: &Shared, response: &Response) -> Result<&'static str, ApiError> {
     let ask = &response.ask;
-    if response.attempts > 0
+    if (response.attempts > 0 || response.created_at < shared.started_at)
         && let Some(result) = fulfilled(ask.verb, &shared.ilert.get(&ask.incident, Purpose::Respond).await?.status)
     {
         return Ok(result);

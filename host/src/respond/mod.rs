@@ -88,7 +88,7 @@ impl Responder {
             return Err(RespondError::Outbox);
         }
         let (asked, moved, pages) = (Notify::new(), watch::Sender::new(0), Semaphore::new(PAGES));
-        let shared = Arc::new(Shared { clock, outbox, intake, ilert, links, languages, asked, moved, pages });
+        let shared = Arc::new(Shared { started_at: clock.now(), clock, outbox, intake, ilert, links, languages, asked, moved, pages });
         Ok(Some(Responder { shared, every: config.reconcile_interval.duration(), grace: reconcile::GRACE }))
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::budget::Purpose;
 use super::ilert::IlertClient;
 use super::links::LinkMaker;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMs};
 use crate::event::Status;
 use crate::intake::Intake;
 use crate::outbox::book::{Ask, Book, Booked, Progress, Response};
@@ -18,6 +18,8 @@ use crate::outbox::{Outbox, OutboxError};
 /// What the parts have in common.
 pub(super) struct Shared {
     pub(super) clock: Clock,
+    /// What was asked for before may have been begun by an earlier life of the host.
+    pub(super) started_at: UnixMs,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) intake: Intake,
     pub(super) ilert: IlertClient,
