@@ -1,0 +1,10 @@
+//! Components that misbehave, upgrades that are broken, and swaps under load: the host contains the first, refuses the second, and loses
+//! nothing in the third.
+#![allow(clippy::unwrap_used)]
+
+mod canary;
+mod contain;
+mod refuse;
+mod secrets;
+mod stage;
+mod swap;
