@@ -30,8 +30,18 @@ struct Shared {
     recall: OnceLock<Recall>,
 }
 
-/// Finds a version that is not at hand: the one of this name and digest.
-pub struct Recall(pub Box<dyn Fn(&str, &str) -> Option<Plugin> + Send + Sync>);
+/// Finds a version by its plugin's name and its digest.
+type Find = dyn Fn(&str, &str) -> Option<Plugin> + Send + Sync;
+
+/// Finds a version that is not at hand.
+pub struct Recall(Box<Find>);
+
+impl Recall {
+    /// By this function, of a plugin's name and a digest.
+    pub fn new(find: impl Fn(&str, &str) -> Option<Plugin> + Send + Sync + 'static) -> Recall {
+        Recall(Box::new(find))
+    }
+}
 
 impl std::fmt::Debug for Recall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod canary;
+mod conform;
 mod contain;
 mod refuse;
 mod secrets;

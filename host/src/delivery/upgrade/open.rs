@@ -55,13 +55,16 @@ impl Upgrader {
             turn: Mutex::new(()),
         });
         let weak = Arc::downgrade(&inner);
-        inner.registry.set_recall(Recall(Box::new(move |name, digest| weak.upgrade()?.recall(name, digest))));
+        inner.registry.set_recall(Recall::new(move |name, digest| weak.upgrade()?.recall(name, digest)));
         Ok(Upgrader(inner))
     }
 }
 
+/// A plugin by its name, or why there is none.
+type Loaded = (String, Result<First, LoadError>);
+
 /// Loads every plugin on a thread of its own: they are few, and compiling is all there is to it.
-fn load_all(engine: &Engine, plugins: &BTreeMap<String, PluginConfig>, base: &Path) -> Vec<(String, Result<First, LoadError>)> {
+fn load_all(engine: &Engine, plugins: &BTreeMap<String, PluginConfig>, base: &Path) -> Vec<Loaded> {
     std::thread::scope(|scope| {
         let running: Vec<_> =
             plugins.iter().map(|(name, config)| (name.clone(), scope.spawn(move || first(engine, name, config, base)))).collect();
