@@ -11,6 +11,8 @@ mod demo;
 mod outbox;
 mod output;
 mod plugin;
+mod plugin_keys;
+mod plugin_versions;
 mod preview;
 mod run;
 mod schema;
@@ -58,7 +60,7 @@ enum Command {
     /// Sends events from standard input through routing and the outbox, waits until all are delivered, and ends.
     #[command(after_help = "Example: incident-sink send --connector ops < events.ndjson")]
     Send(send::SendArgs),
-    /// Plugins: what they are.
+    /// Plugins: what they are, which versions are in use, who made them.
     #[command(subcommand, after_help = "Example: incident-sink plugin inspect plugins/dingtalk.wasm")]
     Plugin(plugin::PluginCommand),
     /// The outbox: what waits, where, and why.

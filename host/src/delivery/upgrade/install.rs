@@ -68,6 +68,9 @@ impl Inner {
             info!(plugin = name, version = %plugin.descriptor().version, %who, messages, "A version of the plugin writes along as a shadow.");
             return Ok(installed(false));
         }
+        if let Err(error) = self.adopt(name) {
+            warn!(plugin = name, %error, "The version in use cannot be kept; there will be no going back to it.");
+        }
         let record = Record {
             digest: plugin.digest().to_owned(),
             version: plugin.descriptor().version.to_string(),

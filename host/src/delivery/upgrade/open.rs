@@ -44,19 +44,28 @@ impl Upgrader {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let inner = Arc::new(Inner {
-            engine,
-            registry,
-            base: base.to_owned(),
-            clock,
-            plugins: ArcSwap::from_pointee(plugins),
-            sinks: ArcSwap::default(),
-            accounts: Mutex::new(accounts),
-            turn: Mutex::new(()),
-        });
+        Ok(Upgrader::with(engine, registry, plugins, base, clock, accounts))
+    }
+
+    /// Loads nothing: for the first installation, where there is no file yet.
+    pub fn empty(engine: Engine, plugins: BTreeMap<String, PluginConfig>, base: &Path, clock: Clock) -> Upgrader {
+        Upgrader::with(engine, Registry::default(), plugins, base, clock, BTreeMap::new())
+    }
+
+    fn with(
+        engine: Engine,
+        registry: Registry,
+        plugins: BTreeMap<String, PluginConfig>,
+        base: &Path,
+        clock: Clock,
+        accounts: BTreeMap<String, Account>,
+    ) -> Upgrader {
+        let (plugins, sinks, accounts) = (ArcSwap::from_pointee(plugins), ArcSwap::default(), Mutex::new(accounts));
+        let turn = Mutex::new(());
+        let inner = Arc::new(Inner { engine, registry, base: base.to_owned(), clock, plugins, sinks, accounts, turn });
         let weak = Arc::downgrade(&inner);
         inner.registry.set_recall(Recall::new(move |name, digest| weak.upgrade()?.recall(name, digest)));
-        Ok(Upgrader(inner))
+        Upgrader(inner)
     }
 }
 

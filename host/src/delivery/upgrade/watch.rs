@@ -85,7 +85,8 @@ impl Inner {
         }
     }
 
-    fn adopt(&self, name: &str) -> Result<(), UpgradeError> {
+    /// Keeps the version in use, if that is what the plugin's file is.
+    pub(super) fn adopt(&self, name: &str) -> Result<(), UpgradeError> {
         let (Ok(config), Some(current)) = (self.config(name), self.registry.current(name)) else { return Ok(()) };
         let path = self.base.join(&config.path);
         let bytes = read_capped(&path, config.limits.component)?;
