@@ -1,6 +1,7 @@
 //! Lanes: a real outbox, sinks that do as they are told, a clock that runs fast; then the DingTalk plugin and the simulated group.
 #![allow(clippy::unwrap_used)]
 
+mod dingtalk;
 mod lanes;
 mod many;
 mod random;

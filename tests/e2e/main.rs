@@ -1,0 +1,6 @@
+//! The real program, the real plugin, a simulated group: killed, stopped and started again.
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod stop;
+mod support;
