@@ -138,9 +138,9 @@ async fn every_fault_alone_loses_nothing_and_shows_nothing_twice() {
     let scene = Scene::of(faults.len(), 400).await;
     scene.meet(&faults).await;
     let dead = scene.host.list("dead").await;
-    for n in 0..refused {
+    for (n, fault) in faults.iter().take(refused).enumerate() {
         let letters: Vec<_> = dead.iter().filter(|dead| dead.connector == format!("robot{n}")).collect();
-        assert_eq!(letters.len(), 1, "{:?}", faults[n]);
+        assert_eq!(letters.len(), 1, "{fault:?}");
         assert!(!letters[0].reason.text.is_empty() && !letters[0].reason.advice.is_empty(), "{:?}", letters[0]);
     }
     for letter in &dead {
