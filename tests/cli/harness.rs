@@ -9,39 +9,39 @@ use incident_sink::clock::Clock;
 use incident_sink::simulator::dingtalk::{DingTalk, Options, Robot};
 
 /// The secret of every robot here.
-pub const SECRET: &str = "SECtests0123456789abcdef";
+pub(crate) const SECRET: &str = "SECtests0123456789abcdef";
 
 /// The component that `cargo xtask build-plugins` makes.
-pub fn component() -> PathBuf {
+pub(crate) fn component() -> PathBuf {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/dingtalk.wasm");
     assert!(file.is_file(), "there is no {}: run `cargo xtask build-plugins` first", file.display());
     file.canonicalize().unwrap()
 }
 
 /// A file below `tests/fixtures/`.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name).canonicalize().unwrap()
 }
 
 /// A group with one signed robot, `ops`.
-pub async fn group() -> DingTalk {
+pub(crate) async fn group() -> DingTalk {
     let robots = vec![Robot::new("ops", "token-of-ops").signed(SECRET)];
     DingTalk::start(Options { clock: Clock::system(), robots, rate_limit: false, ..Options::default() }).await.unwrap()
 }
 
 /// A folder with a config.
-pub struct Place(pub tempfile::TempDir);
+pub(crate) struct Place(pub(crate) tempfile::TempDir);
 
 impl Place {
     /// Writes the config; `{plugin}` in it becomes the component's path.
-    pub fn new(config: &str) -> Place {
+    pub(crate) fn new(config: &str) -> Place {
         let place = Place(tempfile::tempdir().unwrap());
         std::fs::write(place.config(), config.replace("{plugin}", &component().to_string_lossy())).unwrap();
         place
     }
 
     /// A config with one connector that leads to `url`.
-    pub fn with_connector(url: &str, secret: &str) -> Place {
+    pub(crate) fn with_connector(url: &str, secret: &str) -> Place {
         Place::new(&format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[plugins.dingtalk]\npath = \"{{plugin}}\"\n\
              [sources.ilert]\ntype = \"ilert_webhook\"\nusername = \"ilert\"\npassword = \"pass\"\n\
@@ -50,24 +50,24 @@ impl Place {
         ))
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.0.path().join("incident-sink.toml")
     }
 
     /// A command in this folder.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incident-sink"));
         command.args(args).current_dir(self.0.path()).env_remove("RUST_LOG").env_remove("INCIDENT_SINK_CONFIG").stdin(Stdio::null());
         command
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Starts the host and waits until it listens.
-    pub fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         let mut child = self.command(&["run"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut addr = None;
@@ -87,15 +87,15 @@ impl Place {
 }
 
 /// A host that runs.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
     log: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Running {
     /// SIGTERM, and what it wrote.
-    pub fn stop(mut self) -> (i32, String) {
+    pub(crate) fn stop(mut self) -> (i32, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let until = Instant::now() + Duration::from_secs(40);
@@ -119,7 +119,7 @@ impl Drop for Running {
 }
 
 /// Posts with the webhook's password.
-pub async fn post(url: &str, body: Vec<u8>) -> (u16, String) {
+pub(crate) async fn post(url: &str, body: Vec<u8>) -> (u16, String) {
     incident_sink::delivery::http::install_crypto();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.post(url).basic_auth("ilert", Some("pass")).body(body).send().await.unwrap();
@@ -127,20 +127,20 @@ pub async fn post(url: &str, body: Vec<u8>) -> (u16, String) {
 }
 
 /// Standard error of a command, which is to have failed with this code.
-pub fn failed(output: &Output, code: i32) -> String {
+pub(crate) fn failed(output: &Output, code: i32) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{text}\n{}", String::from_utf8_lossy(&output.stdout));
     text
 }
 
 /// Standard output of a command, which is to have worked.
-pub fn worked(output: &Output) -> String {
+pub(crate) fn worked(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A command with something on its standard input.
-pub fn feed(mut command: Command, input: &[u8]) -> Output {
+pub(crate) fn feed(mut command: Command, input: &[u8]) -> Output {
     use std::io::Write;
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();

@@ -1,4 +1,5 @@
 //! The real binary, called as a user calls it.
+#![allow(clippy::unwrap_used)]
 
 mod commands;
 mod docs;

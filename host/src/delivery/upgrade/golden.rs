@@ -13,8 +13,7 @@ use crate::outbox::Reason;
 use crate::plugin::{Plugin, wit};
 
 /// Answers that any receiver may give: a version must read them, whatever it makes of them.
-const ANSWERS: [(u16, &[u8]); 5] =
-    [(200, b"{\"ok\":true}"), (204, b""), (400, b"<html>"), (429, b"{}"), (503, b"\xff\xfe")];
+const ANSWERS: [(u16, &[u8]); 5] = [(200, b"{\"ok\":true}"), (204, b""), (400, b"<html>"), (429, b"{}"), (503, b"\xff\xfe")];
 
 /// How a rehearsal went.
 #[derive(Debug)]
