@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use crate::delivery::{Outcome, Profile};
 use crate::host::{Control, test_connection};
 use crate::outbox::{ConnectorStatus, Filter, MessageId, OutboxError};
-use crate::plugin::inspect::PaceView;
 use crate::source::problem::Problem;
 
-type Answer = Result<Json<Value>, Refusal>;
+pub(super) type Answer = Result<Json<Value>, Refusal>;
 
 /// An answer that is an error; boxed, for it is large and rare.
 pub(super) struct Refusal(Box<Response>);
@@ -39,7 +38,7 @@ fn trouble(error: &OutboxError) -> Refusal {
     }
 }
 
-fn answer<T: serde::Serialize>(value: &T) -> Answer {
+pub(super) fn answer<T: serde::Serialize>(value: &T) -> Answer {
     serde_json::to_value(value)
         .map(Json)
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", error.to_string()).into())
@@ -167,27 +166,6 @@ pub(super) async fn unreadable(State(control): State<Control>) -> Answer {
         .into_iter()
         .map(|(id, at, item)| {
             json!({ "id": id, "at": at, "source": &*item.source, "error": item.error, "body": String::from_utf8_lossy(&item.body) })
-        })
-        .collect();
-    answer(&list)
-}
-
-/// `GET /api/plugins`: the versions in use.
-pub(super) async fn plugins(State(control): State<Control>) -> Answer {
-    let registry = &control.sinks().registry;
-    let list: Vec<Value> = registry
-        .names()
-        .iter()
-        .filter_map(|name| registry.current(name).map(|plugin| (name, plugin)))
-        .map(|(name, plugin)| {
-            json!({
-                "name": name,
-                "version": plugin.descriptor().version.to_string(),
-                "sha256": plugin.digest(),
-                "size": plugin.size(),
-                "world": plugin.world(),
-                "pace": plugin.descriptor().pace.map(PaceView::from),
-            })
         })
         .collect();
     answer(&list)

@@ -5,11 +5,13 @@
 
 mod api;
 mod guard;
+mod plugins;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
 use tokio_util::sync::CancellationToken;
 
 use crate::host::{Control, HostError, Service};
@@ -36,7 +38,9 @@ pub fn routes(control: Control) -> Router {
         .route("/api/dead-letters/{id}/replay", post(api::replay))
         .route("/api/dead-letters/{id}/discard", post(api::discard))
         .route("/api/unreadable", get(api::unreadable))
-        .route("/api/plugins", get(api::plugins))
+        .route("/api/plugins", get(plugins::list))
+        .route("/api/plugins/{name}", put(plugins::install).layer(DefaultBodyLimit::max(plugins::UPLOAD)))
+        .route("/api/plugins/{name}/rollback", post(plugins::rollback))
         .layer(axum::middleware::from_fn_with_state(guard, guard::check));
     Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(api::ready)).merge(api).with_state(control)
 }
