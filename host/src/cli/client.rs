@@ -38,6 +38,17 @@ impl Store {
         Ok(Store::Own(outbox, clock))
     }
 
+    /// Has the running host try a component as a shadow.
+    pub(super) async fn shadow(plan: &Plan, name: &str, bytes: Vec<u8>, signature: Option<String>, messages: u32) -> Result<(), Failure> {
+        let running = Store::running(plan)?;
+        let Store::Running { client, base, .. } = &running else { return Ok(()) };
+        let mut request = client.put(format!("{base}/api/plugins/{name}?shadow={messages}")).body(bytes);
+        if let Some(signature) = signature {
+            request = request.header("x-plugin-signature", signature.trim());
+        }
+        running.answer::<Value>(request).await.map(|_| ())
+    }
+
     fn running(plan: &Plan) -> Result<Store, Failure> {
         crate::delivery::http::install_crypto();
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().map_err(|error| Failure::Failed(error.to_string()))?;
@@ -124,8 +135,12 @@ impl Store {
     }
 
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
-        let Store::Running { client, base, token } = self else { return Err(Failure::Failed("no host runs".to_owned())) };
-        let mut request = client.request(method, format!("{base}{path}"));
+        let Store::Running { client, base, .. } = self else { return Err(Failure::Failed("no host runs".to_owned())) };
+        self.answer(client.request(method, format!("{base}{path}"))).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, mut request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let Store::Running { base, token, .. } = self else { return Err(Failure::Failed("no host runs".to_owned())) };
         if let Some(token) = token {
             request = request.bearer_auth(token.expose());
         }

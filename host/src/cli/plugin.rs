@@ -33,6 +33,10 @@ pub(super) enum PluginCommand {
         /// Also a version that is older than the one in use.
         #[arg(long)]
         force: bool,
+        /// Does not put it to use: the running host has it write its next so many messages along, and notes in its log and in
+        /// `GET /api/plugins` what differs.
+        #[arg(long, value_name = "MESSAGES", conflicts_with = "force", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        shadow: Option<u32>,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -101,7 +105,7 @@ pub(super) fn plugin(command: &PluginCommand) -> Result<(), Failure> {
                 .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
             if *json { output::say_json(&seen) } else { output::say(&seen.to_string()) }
         }
-        PluginCommand::Install { file, force, config } => plugin_versions::install(file, *force, &config.config),
+        PluginCommand::Install { file, force, shadow, config } => plugin_versions::install(file, *force, *shadow, &config.config),
         PluginCommand::List { json, config } => plugin_versions::list(*json, &config.config),
         PluginCommand::Rollback { name, config } => plugin_versions::rollback(name, &config.config),
         PluginCommand::Test { file, connector_config, json } => test(file, connector_config.as_deref(), *json),

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::client::Store;
 use super::plugin::read;
 use super::{Failure, output, setup};
 use crate::clock::Clock;
@@ -33,7 +34,7 @@ async fn upgrader(plan: &Plan) -> Result<Upgrader, Failure> {
 }
 
 /// Verifies a component and puts it to use, under the name that it gives itself.
-pub(super) fn install(file: &Path, force: bool, config: &Path) -> Result<(), Failure> {
+pub(super) fn install(file: &Path, force: bool, shadow: Option<u32>, config: &Path) -> Result<(), Failure> {
     let plan = plan(config)?;
     let bytes = read(file)?;
     let signature = signature::read(file).ok();
@@ -43,6 +44,10 @@ pub(super) fn install(file: &Path, force: bool, config: &Path) -> Result<(), Fai
     let seen = Plugin::load(&engine, &bytes, &limits).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
     let name = seen.descriptor().name.clone();
     let Some(there) = plan.plugins.get(&name) else { return Err(failed(UpgradeError::Unknown(name))) };
+    if let Some(messages) = shadow {
+        setup::runtime()?.block_on(Store::shadow(&plan, &name, bytes, signature, messages))?;
+        return output::say(&format!("{name} {} writes the next {messages} messages along; nothing is swapped", seen.descriptor().version));
+    }
     let first = !plan.document.base().join(&there.path).exists();
     let installed = setup::runtime()?.block_on(async {
         let upgrader = match first {

@@ -2,6 +2,7 @@
 //! nothing in the third.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod canary;
 mod conform;
 mod contain;
