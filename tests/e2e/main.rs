@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod many;
 mod stop;
 mod support;

@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(20);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sigterm_lets_what_is_in_flight_end_and_leaves_the_rest_for_the_next_start() {
     let scene = Scene::of(1).await;
-    scene.group.fault("ops0", Fault::Delay { ms: 1_000 }, 1).unwrap();
+    scene.group.fault("ops0", Fault::Delay { ms: 3_000 }, 1).unwrap();
     let mut program = scene.start().await;
     for n in 0..3 {
         assert_eq!(scene.post(0, "a", n).await, Some(202));

@@ -26,6 +26,11 @@ fn free_port() -> u16 {
 impl Scene {
     /// Connector `opsN` gets the events of alert source `sN`, without a limit.
     pub(crate) async fn of(connectors: usize) -> Scene {
+        Scene::with_idle(connectors, 0).await
+    }
+
+    /// As [`Scene::of`], and with connectors that nothing goes to.
+    pub(crate) async fn with_idle(connectors: usize, idle: usize) -> Scene {
         let robots = (0..connectors).map(|n| Robot::new(format!("ops{n}"), format!("token-{n}")).signed("SECof-all")).collect();
         let group = DingTalk::start(Options { robots, rate_limit: false, ..Options::default() }).await.unwrap();
         let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/dingtalk.wasm");
@@ -44,6 +49,12 @@ impl Scene {
                  delivery = {{ pace = \"none\", timeout = \"30s\" }}\n\
                  [[actions]]\nname = \"{n}\"\nconnector = \"ops{n}\"\nalert_sources = [\"s{n}\"]\n",
                 group.url_of(&format!("ops{n}")).unwrap()
+            );
+        }
+        for n in 0..idle {
+            config += &format!(
+                "[connectors.idle{n}]\ntype = \"dingtalk\"\nurl = \"https://oapi.dingtalk.com/robot/send?access_token=idle{n}\"\n\
+                 secret = \"SECof-idle{n}\"\n"
             );
         }
         std::fs::write(folder.path().join("incident-sink.toml"), config).unwrap();
@@ -115,6 +126,13 @@ impl Program {
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// SIGTERM.

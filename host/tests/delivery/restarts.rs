@@ -55,8 +55,13 @@ async fn a_message_of_several_requests_goes_on_at_the_one_that_it_had_come_to() 
     let host = Host::of(&folder, &sink).await;
     host.accept("ops", [open("a", 1)]).await;
     until(|| sink.sent().len() == 1).await;
-    // It waits for its pace to let the second request go.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Its second request waits for the pace, and is on disk.
+    let second = async || {
+        host.outbox.lane("ops").await.unwrap().open.and_then(|open| open.draft).is_some_and(|draft| draft.prepared.ends_with(b"+"))
+    };
+    while !second().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     host.crash().await;
     let later = Arc::new(Fake::new(&Clock::scaled(2_000)));
     let host = Host::of(&folder, &later).await;
@@ -67,7 +72,7 @@ async fn a_message_of_several_requests_goes_on_at_the_one_that_it_had_come_to() 
 
 #[tokio::test]
 async fn a_clock_that_was_ahead_before_the_restart_delays_by_a_window_and_no_more() {
-    let (folder, sink) = (tempfile::tempdir().unwrap(), Arc::new(Fake::new(&Clock::scaled(2_000))));
+    let (folder, sink) = (tempfile::tempdir().unwrap(), Arc::new(Fake::new(&Clock::scaled(500))));
     let host = Host::of(&folder, &sink).await;
     let ahead = host.clock.now() + 400 * 86_400_000;
     let log = PaceLog { sends: vec![ahead; 20], closed_until: 0, ..PaceLog::default() };
@@ -76,7 +81,7 @@ async fn a_clock_that_was_ahead_before_the_restart_delays_by_a_window_and_no_mor
     host.accept("ops", [open("a", 1)]).await;
     host.drained().await;
     let waited = sink.sent()[0].at - begun;
-    assert!((60_000..600_000).contains(&waited), "{waited}");
+    assert!((60_000..3_600_000).contains(&waited), "{waited}");
 }
 
 #[tokio::test]
