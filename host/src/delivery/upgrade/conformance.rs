@@ -26,7 +26,7 @@ use crate::outbox::Reason;
 use crate::plugin::{Engine, Limits, Plugin, Registry, wit};
 
 /// Where the messages would go; never resolved.
-const URL: &str = "https://receiver.invalid/send?access_token=conformance";
+const URL: &str = "https://receiver.invalid/send?token=conformance";
 /// The time in the suite: any, but always the same.
 const NOW: i64 = 1_780_000_000_000;
 

@@ -75,8 +75,8 @@ pub(super) fn answers() -> Vec<(&'static str, Vec<u8>)> {
         ("JSON that says nothing", b"{}".to_vec()),
         ("HTML", b"<html><body>502 Bad Gateway</body></html>".to_vec()),
         ("bytes that are no text", vec![0xff, 0xfe, 0x00, 0x80]),
-        ("JSON that is cut off", b"{\"errcode\":".to_vec()),
+        ("JSON that is cut off", b"{\"code\":".to_vec()),
         ("deep JSON", [b"[".repeat(500), b"]".repeat(500)].concat()),
-        ("numbers out of range", b"{\"errcode\":1e999,\"code\":-99999999999999999999}".to_vec()),
+        ("numbers out of range", b"{\"code\":1e999,\"status\":-99999999999999999999}".to_vec()),
     ]
 }
