@@ -86,6 +86,10 @@ impl Receiver {
         self.got.lock().unwrap().clone()
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.got.lock().unwrap().len()
+    }
+
     /// The ids of all events in all messages, sorted.
     pub(crate) fn events(&self) -> Vec<String> {
         let ids = |got: &Got| got.json()["events"].as_array().cloned().unwrap_or_default();
@@ -222,7 +226,7 @@ impl Stage {
 
 /// Waits, but not for ever.
 pub(crate) async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("waited too long for {what}"))
+    tokio::time::timeout(Duration::from_secs(120), wait).await.unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
 
 /// Waits until something is so.

@@ -121,6 +121,8 @@ async fn a_message_in_flight_ends_on_its_version_even_after_a_restart() {
 const LANES: usize = 25;
 /// A round of events, one for each connector, so often: 500 a second.
 const ROUND: Duration = Duration::from_millis(50);
+/// The most messages that may be on their way.
+const BEHIND: usize = LANES * 8;
 /// Rounds before the first swap, to compare with.
 const CALM: usize = 20;
 
@@ -154,6 +156,8 @@ async fn a_hundred_swaps_under_load_lose_nothing_and_send_nothing_twice() {
             swaps = Some(tokio::spawn(hundred_swaps(stage.upgrader.clone())));
         }
         tick.tick().await;
+        // A machine that is busy with other things gets fewer: what waits behind the lanes is not what is measured.
+        until("the lanes to keep up", async || rounds.len() * LANES < receiver.count() + BEHIND).await;
         rounds.push(Instant::now());
         stage.emit(&format!("e{:04}", rounds.len()), 1, &names).await;
     }
