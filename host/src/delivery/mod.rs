@@ -16,6 +16,7 @@ pub mod egress;
 pub mod http;
 mod lane;
 pub mod links;
+pub mod listener;
 pub mod pace;
 pub mod plugin_sink;
 pub mod plugin_sinks;

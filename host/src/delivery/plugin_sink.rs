@@ -35,9 +35,9 @@ pub struct PluginSink {
     split: ArcSwapOption<Versioned>,
 }
 
-struct Versioned {
+pub(super) struct Versioned {
     digest: Box<str>,
-    split: Split,
+    pub(super) split: Split,
 }
 
 /// What the plugin wrote.
@@ -98,12 +98,16 @@ impl PluginSink {
         self.sinks.check(plugin, &self.config).map(|_| ())
     }
 
+    pub(super) fn http(&self) -> &super::http::HttpClient {
+        self.sinks.http()
+    }
+
     pub(super) fn current(&self) -> Result<Plugin, Reason> {
         self.sinks.registry().current(self.config.kind()).ok_or_else(|| no_plugin(self.config.kind()))
     }
 
     /// The config as a version sees it.
-    fn split(&self, plugin: &Plugin) -> Result<Arc<Versioned>, Reason> {
+    pub(super) fn split(&self, plugin: &Plugin) -> Result<Arc<Versioned>, Reason> {
         if let Some(known) = self.split.load_full().filter(|known| *known.digest == *plugin.digest()) {
             return Ok(known);
         }
@@ -151,7 +155,7 @@ impl PluginSink {
     }
 
     /// What every call may know. Links and rendered templates belong to the events, so only `begin` gets them.
-    fn context(&self, cx: &MessageContext) -> wit::Context {
+    pub(super) fn context(&self, cx: &MessageContext) -> wit::Context {
         let zone = self.config.zone();
         wit::Context {
             connector: self.name.to_string(),

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::sinks::Built;
 use super::{Host, HostError, Plan};
+use crate::delivery::listener::Listeners;
+use crate::outbox::ConnectorName;
 use crate::respond::{LinkMaker, Needs, Responder};
 
 /// Who makes the links, where the config allows any but the incident's own page. Reads the key, or makes one.
@@ -26,6 +29,7 @@ impl Host {
             intake: control.intake().clone(),
             links,
             languages: languages(plan),
+            listeners: listeners(&control.sinks().connectors),
         };
         let responder = Responder::build(config, needs).map_err(|error| HostError::Start(error.to_string()))?;
         if let Some(responder) = responder {
@@ -34,6 +38,11 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// The connectors whose messages plugins write: a plugin with an inbox hears what people write there.
+fn listeners(connectors: &BTreeMap<ConnectorName, Built>) -> Listeners {
+    connectors.iter().filter_map(|(name, built)| Some((name.to_string(), built.plugin.clone()?))).collect()
 }
 
 /// The languages of the connectors that name one: the key is the plugin's, but most have it.

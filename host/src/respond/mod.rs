@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `links`, `token`, `key` | signed links on messages |
 //! | `web`, `page`, `words` | the pages behind them |
+//! | `inbox` | commands typed in a chat |
 //! | `carry` | carries out what was written down, over failures and restarts |
 //! | [`ilert`], [`budget`] | iLert's REST API, within its limits |
 //! | `reconcile` | catches up with what no webhook told |
@@ -13,6 +14,7 @@
 pub mod budget;
 mod carry;
 pub mod ilert;
+mod inbox;
 pub mod key;
 mod links;
 mod page;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,11 +43,16 @@ use self::ilert::{ClientError, IlertClient};
 use self::shared::Shared;
 use crate::clock::Clock;
 use crate::config::Ilert;
+use crate::delivery::listener::Listeners;
 use crate::intake::Intake;
 use crate::outbox::Outbox;
 
 /// Pages made at once; more visitors are asked to come again.
 const PAGES: usize = 64;
+/// Callbacks read at once; more wait for a moment.
+const HEARING: usize = 2;
+/// Callbacks that are answered later; further ones get the immediate answer only.
+const LATE: usize = 256;
 
 /// What a responder is built with.
 pub struct Needs {
@@ -59,6 +66,8 @@ pub struct Needs {
     pub links: Option<Arc<LinkMaker>>,
     /// The languages of the connectors that name one.
     pub languages: BTreeMap<String, String>,
+    /// The connectors that people can write to, should their plugins listen.
+    pub listeners: Listeners,
 }
 
 /// Why there is no responder.
@@ -82,28 +91,50 @@ pub struct Responder {
 impl Responder {
     /// `None` without `ilert.api_key`: then the host receives only. Looks at nothing, spawns nothing.
     pub fn build(config: &Ilert, needs: Needs) -> Result<Option<Responder>, RespondError> {
-        let Needs { clock, outbox, intake, links, languages } = needs;
+        let Needs { clock, outbox, intake, links, languages, listeners } = needs;
         let Some(ilert) = IlertClient::new(config, clock.clone())? else { return Ok(None) };
         if outbox.book().is_none() {
             return Err(RespondError::Outbox);
         }
+        let allowed = config.allowed_users.as_ref().map(|users| users.iter().cloned().collect());
         let (asked, moved, pages) = (Notify::new(), watch::Sender::new(0), Semaphore::new(PAGES));
-        let shared = Arc::new(Shared { started_at: clock.now(), clock, outbox, intake, ilert, links, languages, asked, moved, pages });
+        let (hearing, late) = (Semaphore::new(HEARING), Arc::new(Semaphore::new(LATE)));
+        let shared = Arc::new(Shared {
+            started_at: clock.now(),
+            clock,
+            outbox,
+            intake,
+            ilert,
+            links,
+            languages,
+            listeners,
+            allowed,
+            hearing,
+            late,
+            asked,
+            moved,
+            pages,
+        });
         Ok(Some(Responder { shared, every: config.reconcile_interval.duration(), grace: reconcile::GRACE }))
     }
 
-    /// The pages, for the public server.
+    /// The pages and the inbox, for the public server.
     pub fn routes(&self) -> Router {
-        let Some(links) = &self.shared.links else { return Router::new() };
+        let routes = Router::new().route("/webhooks/inbox/{connector}", post(inbox::receive));
+        self.pages(routes).with_state(Arc::clone(&self.shared))
+    }
+
+    fn pages(&self, mut routes: Router<Arc<Shared>>) -> Router<Arc<Shared>> {
+        let Some(links) = &self.shared.links else { return routes };
         let path = |base: &str| format!("{}{{token}}", base);
         let own = format!("/{}/", links::PATH);
-        let mut routes = Router::new().route(&path(&own), get(web::show).post(web::act));
+        routes = routes.route(&path(&own), get(web::show).post(web::act));
         // Where `public_url` has a path, a proxy may pass it on or cut it off.
         let outside = links.base().path();
         if outside != own && !outside.contains(['{', '}', '*']) {
             routes = routes.route(&path(outside), get(web::show).post(web::act));
         }
-        routes.with_state(Arc::clone(&self.shared))
+        routes
     }
 
     /// Carries out what is asked for, and catches up, until `stop`. What is being carried out then is brought to the end of its attempt.

@@ -1,6 +1,6 @@
 //! What the pages, the inbox, the carrier and the reconciler have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::budget::Purpose;
 use super::ilert::IlertClient;
 use super::links::LinkMaker;
 use crate::clock::{Clock, UnixMs};
+use crate::delivery::listener::Listeners;
 use crate::event::Status;
 use crate::intake::Intake;
 use crate::outbox::book::{Ask, Book, Booked, Progress, Response};
@@ -30,6 +31,14 @@ pub(super) struct Shared {
     pub(super) asked: Notify,
     /// Something was carried out.
     pub(super) moved: watch::Sender<u64>,
+    /// The connectors that people can write to.
+    pub(super) listeners: Listeners,
+    /// Who may give commands, by the chat system's user id; everybody if absent.
+    pub(super) allowed: Option<HashSet<String>>,
+    /// Callbacks being read.
+    pub(super) hearing: Semaphore,
+    /// Callbacks to be answered later.
+    pub(super) late: Arc<Semaphore>,
     /// Pages being made.
     pub(super) pages: Semaphore,
 }

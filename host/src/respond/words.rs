@@ -40,6 +40,10 @@ pub(super) struct Words {
     pub(super) busy: &'static str,
     pub(super) unwritten: &'static str,
     pub(super) open: &'static str,
+    pub(super) not_allowed: &'static str,
+    pub(super) which: &'static str,
+    pub(super) unknown_command: &'static str,
+    pub(super) unknown_state: &'static str,
 }
 
 /// English.
@@ -77,6 +81,10 @@ pub(super) const EN: Words = Words {
     busy: "Too many people are looking at once. Please try again in a moment.",
     unwritten: "This could not be written down, and nothing was done. Please try again in a moment.",
     open: "Open in iLert",
+    not_allowed: "You may not respond here; ask whoever runs this robot.",
+    which: "Which incident? Give its number.",
+    unknown_command: "This cannot be done from the chat.",
+    unknown_state: "iLert cannot be asked at the moment, and nothing is known of this incident.",
 };
 
 /// Simplified Chinese.
@@ -114,6 +122,10 @@ pub(super) const ZH: Words = Words {
     busy: "当前访问人数过多,请稍后再试。",
     unwritten: "未能记录该请求,未执行任何操作。请稍后再试。",
     open: "在 iLert 中打开",
+    not_allowed: "您没有在此处理故障的权限,请联系机器人管理员。",
+    which: "请指定故障编号。",
+    unknown_command: "无法在聊天中执行此操作。",
+    unknown_state: "暂时无法查询 iLert,也没有此故障的记录。",
 };
 
 impl Words {

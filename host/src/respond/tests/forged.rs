@@ -50,7 +50,14 @@ fn needs(host: &Host) -> Needs {
     let outbox: Arc<dyn Outbox> = host.outbox.clone();
     let routes = Arc::new(ArcSwap::from_pointee(Routes::new(Vec::new())));
     let intake = Intake::new(host.clock.clone(), outbox.clone(), routes, Arc::new(|_| {}));
-    Needs { clock: host.clock.clone(), outbox, intake, links: Some(host.links.clone()), languages: BTreeMap::new() }
+    Needs {
+        clock: host.clock.clone(),
+        outbox,
+        intake,
+        links: Some(host.links.clone()),
+        languages: BTreeMap::new(),
+        listeners: Listeners::new(),
+    }
 }
 
 #[tokio::test]

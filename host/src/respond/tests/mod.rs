@@ -84,7 +84,14 @@ impl World {
             ..Ilert::default()
         };
         let languages = [("team".to_owned(), "zh-CN".to_owned())].into();
-        let needs = Needs { clock: self.clock.clone(), outbox: shared, intake: intake.clone(), links: Some(links.clone()), languages };
+        let needs = Needs {
+            clock: self.clock.clone(),
+            outbox: shared,
+            intake: intake.clone(),
+            links: Some(links.clone()),
+            languages,
+            listeners: Listeners::new(),
+        };
         let responder = Responder::build(&config, needs).unwrap().unwrap();
         let webhook: IlertWebhookConfig = serde_json::from_value(json!({})).unwrap();
         let source = webhook.build(SourceContext { name: "ilert".into(), intake, clock: self.clock.clone() }).await.unwrap();
