@@ -6,4 +6,5 @@ mod docs;
 mod errors;
 mod fixtures;
 mod harness;
+mod respond;
 mod rooms;

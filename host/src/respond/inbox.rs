@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use super::carry::{DONE, OVER, PATIENCE_MS};
 use super::page::{MAX_NAME, MAX_TEXT};
 use super::shared::Shared;
-use super::web::clean;
+use super::web::{clean, nothing_left};
 use super::words::Words;
 use crate::delivery::listener::{Heard, Unheard};
 use crate::delivery::plugin_sink::PluginSink;
@@ -37,6 +37,8 @@ const MAX_COMMANDS: usize = 10;
 enum Told {
     /// To be said.
     Now(Result<String, String>),
+    /// To be looked up.
+    State { incident: String },
     /// Being carried out, under this key.
     Later { key: String, incident: String, verb: Verb },
 }
@@ -168,13 +170,16 @@ impl Talk {
             wit::Action::Accept => Verb::Accept,
             wit::Action::Resolve => Verb::Resolve,
             wit::Action::Comment => Verb::Comment,
-            wit::Action::Other(name) if name == "status" => return Told::Now(self.state(&incident).await),
-            wit::Action::Open => return Told::Now(self.state(&incident).await),
+            wit::Action::Other(name) if name == "status" => return Told::State { incident },
+            wit::Action::Open => return Told::State { incident },
             wit::Action::Other(_) => return refuse(self.words.unknown_command),
         };
         let text = if verb == Verb::Comment { clean(&command.text, MAX_TEXT, true) } else { String::new() };
         if verb == Verb::Comment && text.is_empty() {
             return refuse(self.words.text_missing);
+        }
+        if let Some(already) = self.already(verb, &incident, &key).await {
+            return Told::Now(Ok(already));
         }
         let person = self.shared.ilert.knows(&by.id).then(|| by.id.clone());
         let ask = Ask { key, incident: incident.clone(), verb, connector: self.connector.clone(), who: name(by), person, text };
@@ -192,10 +197,21 @@ impl Talk {
         for told in told {
             results.push(match told {
                 Told::Now(result) => result.clone(),
+                Told::State { incident } => self.state(incident).await,
                 Told::Later { key, incident, verb } => self.outcome(key, incident, *verb).await,
             });
         }
         results
+    }
+
+    /// What to say where nothing is left to do, unless this very command did it: then its own result is said again.
+    async fn already(&self, verb: Verb, incident: &str, key: &str) -> Option<String> {
+        let book = self.shared.book();
+        if book.response(key).await.ok()?.is_some() {
+            return None;
+        }
+        let status = book.incident(incident).await.ok()??.status;
+        nothing_left(verb, Some(&status)).then(|| format!("{} {incident}: {}", self.words.incident, self.words.already(Some(&status))))
     }
 
     async fn outcome(&self, key: &str, incident: &str, verb: Verb) -> Result<String, String> {

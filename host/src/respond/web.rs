@@ -141,7 +141,7 @@ impl<'a> Visit<'a> {
             Some(Progress::Open) => Say::Going { other: None },
             Some(Progress::Done(result)) if result == DONE => Say::Done(verb),
             Some(Progress::Done(_)) => Say::Already,
-            Some(Progress::Failed(_)) | None if nothing_left(verb, &seen) => Say::Already,
+            Some(Progress::Failed(_)) | None if nothing_left(verb, seen.status.as_ref()) => Say::Already,
             Some(Progress::Failed(why)) => Say::Failed { why, verb, form },
             None => Say::Confirm { verb, form, missing: None },
         };
@@ -152,7 +152,7 @@ impl<'a> Visit<'a> {
         let verb = self.token.verb;
         let (name, text) = (clean(&form.name, MAX_NAME, false), clean(&form.text, MAX_TEXT, true));
         let seen = self.look().await;
-        if nothing_left(verb, &seen) {
+        if nothing_left(verb, seen.status.as_ref()) {
             return self.page(StatusCode::OK, &seen, &Say::Already);
         }
         let missing = match (name.is_empty(), verb == Verb::Comment && text.is_empty()) {
@@ -202,10 +202,11 @@ impl<'a> Visit<'a> {
     }
 }
 
-fn nothing_left(verb: Verb, seen: &Seen) -> bool {
+/// Whether an incident is already where a verb would bring it, or beyond.
+pub(super) fn nothing_left(verb: Verb, status: Option<&Status>) -> bool {
     match verb {
-        Verb::Accept => matches!(seen.status, Some(Status::Accepted | Status::Resolved)),
-        Verb::Resolve | Verb::Comment => seen.status == Some(Status::Resolved),
+        Verb::Accept => matches!(status, Some(Status::Accepted | Status::Resolved)),
+        Verb::Resolve | Verb::Comment => status == Some(&Status::Resolved),
     }
 }
 
