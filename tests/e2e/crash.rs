@@ -41,11 +41,13 @@ async fn whatever_was_answered_with_202_is_shown_once_and_in_order() {
         program.kill();
         program = scene.start().await;
     }
+    println!("{} events accepted over {crashes} crashes", accepted.load(Ordering::Relaxed));
     ended.store(true, Ordering::Relaxed);
     let mut repeated = 0;
     for (connector, producer) in producers.into_iter().enumerate() {
         let sent = producer.await.unwrap();
-        until("everything is shown", Duration::from_secs(60), || scene.read(connector).len() >= sent.len()).await;
+        let shown = || scene.group.counters(&format!("ops{connector}")).unwrap().shown as usize;
+        until(&format!("all {} of ops{connector} are shown", sent.len()), Duration::from_secs(120), || shown() >= sent.len()).await;
         assert_eq!(scene.read(connector).len(), sent.len(), "something was shown twice");
         // One lane, one order: that of acceptance, for each incident and over all.
         let places: HashMap<String, usize> = scene.read(connector).into_iter().enumerate().map(|(place, event)| (event, place)).collect();

@@ -32,7 +32,7 @@ impl Scene {
     /// As [`Scene::of`], and with connectors that nothing goes to.
     pub(crate) async fn with_idle(connectors: usize, idle: usize) -> Scene {
         let robots = (0..connectors).map(|n| Robot::new(format!("ops{n}"), format!("token-{n}")).signed("SECof-all")).collect();
-        let group = DingTalk::start(Options { robots, rate_limit: false, ..Options::default() }).await.unwrap();
+        let group = DingTalk::start(Options { robots, rate_limit: false, keep: 10_000_000, ..Options::default() }).await.unwrap();
         let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/dingtalk.wasm");
         assert!(plugin.exists(), "{} is missing; run `cargo xtask build-plugins`", plugin.display());
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
