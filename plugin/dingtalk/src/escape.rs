@@ -187,7 +187,7 @@ pub(crate) fn href(address: &str) -> Option<String> {
         return None;
     }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (host, path) = rest.split_at(end);
+    let (host, path) = rest.split_at_checked(end)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'_');
     if host.is_empty() || !host.bytes().all(plain) || path.chars().any(is_invisible) {
         return None;

@@ -10,6 +10,7 @@
 //! | the signature | `sign` |
 //! | commands typed in the chat | `inbox` |
 //! | the keys of a connector | `config` |
+//! | how JSON is read and written | `json` |
 //!
 //! Everything is a pure function. On wasm32 the crate is `no_std` and lives in a fixed arena; natively it is an ordinary library, so that
 //! its tests need no host.
@@ -30,6 +31,7 @@ mod digest;
 mod escape;
 mod guest;
 mod inbox;
+mod json;
 mod mention;
 mod message;
 mod sign;

@@ -3,9 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
 use crate::config::{Config, Member, is_mobile, is_user_id};
+use crate::json::Writer;
 use crate::types::{Event, Person};
 use crate::words::Language;
 
@@ -13,8 +12,7 @@ use crate::words::Language;
 pub(crate) const MAX_MENTIONS: usize = 50;
 
 /// DingTalk's `at` object: at most 50 people, nobody twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct At {
     at_mobiles: Vec<String>,
     at_user_ids: Vec<String>,
@@ -69,6 +67,15 @@ impl At {
 
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_at_all && self.at_mobiles.is_empty() && self.at_user_ids.is_empty()
+    }
+
+    /// Adds it to a message.
+    pub(crate) fn write(&self, message: &mut Writer) {
+        message.open("at", b'{');
+        message.texts("atMobiles", &self.at_mobiles);
+        message.texts("atUserIds", &self.at_user_ids);
+        message.flag("isAtAll", self.is_at_all);
+        message.close(b'}');
     }
 
     /// Whether this person is mentioned.

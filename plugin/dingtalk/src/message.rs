@@ -3,33 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
+use crate::json::Writer;
 use crate::mention::At;
 
 /// DingTalk takes no larger body, in bytes.
 pub(crate) const MAX_BODY: usize = 20_000;
-
-/// One message: exactly one of the type members is set, the one that `msgtype` names.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Envelope {
-    msgtype: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Text>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link: Option<Link>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    markdown: Option<Markdown>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    action_card: Option<ActionCard>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    feed_card: Option<FeedCard>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<At>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    msg_uuid: String,
-}
 
 /// What is said, in one of DingTalk's types.
 #[derive(Clone, Debug)]
@@ -41,62 +19,18 @@ pub(crate) enum Content {
     FeedCard { links: Vec<FeedLink> },
 }
 
-#[derive(Debug, Serialize)]
-struct Text {
-    content: String,
-}
-
-/// `Url` here, `URL` in a feed card: DingTalk's spelling.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Link {
-    title: String,
-    text: String,
-    message_url: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pic_url: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Markdown {
-    title: String,
-    text: String,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ActionCard {
-    title: String,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    single_title: Option<String>,
-    #[serde(rename = "singleURL", skip_serializing_if = "Option::is_none")]
-    single_url: Option<String>,
-    btn_orientation: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    btns: Vec<Button>,
-}
-
 /// A button of an action card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Button {
     pub(crate) title: String,
-    #[serde(rename = "actionURL")]
     pub(crate) url: String,
 }
 
-#[derive(Debug, Serialize)]
-struct FeedCard {
-    links: Vec<FeedLink>,
-}
-
 /// A line of a feed card.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct FeedLink {
     pub(crate) title: String,
-    #[serde(rename = "messageURL")]
     pub(crate) message_url: String,
-    #[serde(rename = "picURL")]
     pub(crate) picture: String,
 }
 
@@ -132,29 +66,82 @@ impl Content {
 
     /// The message as DingTalk takes it. An empty `uuid` is left out.
     pub(crate) fn into_json(self, at: &At, uuid: &str) -> Vec<u8> {
-        let at = (self.can_mention() && !at.is_empty()).then(|| at.clone());
-        let base = Envelope { at, msg_uuid: uuid.into(), ..Envelope::default() };
-        let envelope = match self {
-            Content::Text { content } => Envelope { msgtype: "text", text: Some(Text { content }), ..base },
+        let mut out = Writer::new();
+        out.text("msgtype", self.name());
+        out.open(self.name(), b'{');
+        self.members(&mut out);
+        out.close(b'}');
+        if self.can_mention() && !at.is_empty() {
+            at.write(&mut out);
+        }
+        if !uuid.is_empty() {
+            out.text("msgUuid", uuid);
+        }
+        out.finish()
+    }
+
+    /// Its type, which is also the name of the member that carries it.
+    fn name(&self) -> &'static str {
+        match self {
+            Content::Text { .. } => "text",
+            Content::Link { .. } => "link",
+            Content::Markdown { .. } => "markdown",
+            Content::ActionCard { .. } => "actionCard",
+            Content::FeedCard { .. } => "feedCard",
+        }
+    }
+
+    fn members(&self, out: &mut Writer) {
+        match self {
+            Content::Text { content } => out.text("content", content),
             Content::Link { title, text, message_url, picture } => {
-                Envelope { msgtype: "link", link: Some(Link { title, text, message_url, pic_url: picture }), ..base }
+                titled(out, title, text);
+                // `Url` here, `URL` in a feed card: DingTalk's spelling.
+                out.text("messageUrl", message_url);
+                if let Some(picture) = picture {
+                    out.text("picUrl", picture);
+                }
             }
-            Content::Markdown { title, text } => Envelope { msgtype: "markdown", markdown: Some(Markdown { title, text }), ..base },
+            Content::Markdown { title, text } => titled(out, title, text),
             Content::ActionCard { title, text, buttons } => {
-                Envelope { msgtype: "actionCard", action_card: Some(action_card(title, text, buttons)), ..base }
+                titled(out, title, text);
+                write_buttons(out, buttons);
             }
-            Content::FeedCard { links } => Envelope { msgtype: "feedCard", feed_card: Some(FeedCard { links }), ..base },
-        };
-        serde_json::to_vec(&envelope).expect("an envelope has string keys only, so that it always is JSON")
+            Content::FeedCard { links } => {
+                out.open("links", b'[');
+                for link in links {
+                    out.item();
+                    out.text("title", &link.title);
+                    out.text("messageURL", &link.message_url);
+                    out.text("picURL", &link.picture);
+                    out.close(b'}');
+                }
+                out.close(b']');
+            }
+        }
     }
 }
 
-/// Two buttons stand side by side, more of them one below the other.
-fn action_card(title: String, text: String, mut buttons: Vec<Button>) -> ActionCard {
-    let btn_orientation = if buttons.len() == 2 { "1" } else { "0" };
-    if buttons.len() != 1 {
-        return ActionCard { title, text, single_title: None, single_url: None, btn_orientation, btns: buttons };
+fn titled(out: &mut Writer, title: &str, text: &str) {
+    out.text("title", title);
+    out.text("text", text);
+}
+
+/// Two buttons stand side by side, more of them one below the other; DingTalk has members of its own for a single one.
+fn write_buttons(out: &mut Writer, buttons: &[Button]) {
+    if let [only] = buttons {
+        out.text("singleTitle", &only.title);
+        out.text("singleURL", &only.url);
     }
-    let only = buttons.remove(0);
-    ActionCard { title, text, single_title: Some(only.title), single_url: Some(only.url), btn_orientation, btns: buttons }
+    out.text("btnOrientation", if buttons.len() == 2 { "1" } else { "0" });
+    if buttons.len() > 1 {
+        out.open("btns", b'[');
+        for button in buttons {
+            out.item();
+            out.text("title", &button.title);
+            out.text("actionURL", &button.url);
+            out.close(b'}');
+        }
+        out.close(b']');
+    }
 }

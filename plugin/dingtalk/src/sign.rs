@@ -1,6 +1,5 @@
 //! DingTalk's signature: base64 of HMAC-SHA256 over the time and the secret, keyed with the secret.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -26,15 +25,21 @@ pub(crate) fn secret<'a>(secrets: &'a [(String, String)], pointer: &str) -> Opti
 pub(crate) fn stamps(secrets: &[(String, String)], now_ms: u64) -> Vec<Stamp> {
     let Some(secret) = secret(secrets, SECRET) else { return Vec::new() };
     let timestamp = now_ms.to_string();
-    let sign = STANDARD.encode(mac(&timestamp, secret).finalize().into_bytes());
+    let sign = signature(&timestamp, secret);
     let query = |name: &str, value| Stamp { place: Place::Query, name: name.into(), value };
     Vec::from([query("timestamp", timestamp), query("sign", sign)])
 }
 
-/// The keyed hash, fed with the string to sign. The secret is both its key and its second line.
-pub(crate) fn mac(timestamp: &str, secret: &str) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(format!("{timestamp}\n{secret}").as_bytes());
+/// The signature of a time. The secret is both the key and the second line of what is signed.
+pub(crate) fn signature(timestamp: &str, secret: &str) -> String {
+    STANDARD.encode(keyed(secret, &[timestamp, "\n", secret]).finalize().into_bytes())
+}
+
+/// A keyed hash of texts, one after the other.
+#[inline(never)]
+pub(crate) fn keyed(key: &str, texts: &[&str]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    texts.iter().for_each(|text| mac.update(text.as_bytes()));
     mac
 }
 

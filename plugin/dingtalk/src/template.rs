@@ -41,12 +41,13 @@ fn append(out: &mut String, used: &mut usize, text: &str, budget: usize) -> bool
     let mut start = 0;
     while start < text.len() {
         let end = unit(text, start);
-        let bytes = escape::json_len(&text[start..end]);
+        let unit = text.get(start..end).unwrap_or_default();
+        let bytes = escape::json_len(unit);
         if *used + bytes + '…'.len_utf8() > budget {
             return true;
         }
         *used += bytes;
-        out.push_str(&text[start..end]);
+        out.push_str(unit);
         start = end;
     }
     false
@@ -54,7 +55,7 @@ fn append(out: &mut String, used: &mut usize, text: &str, budget: usize) -> bool
 
 /// The end of the character at `start`, with what belongs to it: what a backslash escapes, the break that follows.
 fn unit(text: &str, start: usize) -> usize {
-    let mut chars = text[start..].char_indices().peekable();
+    let mut chars = text.get(start..).unwrap_or_default().char_indices().peekable();
     let escapes = matches!(chars.next(), Some((_, '\\')));
     if escapes {
         chars.next();

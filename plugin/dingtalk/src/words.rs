@@ -3,20 +3,16 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use serde::Deserialize;
-
 use crate::time::{Local, Span, local};
 use crate::types::{Action, Kind, Priority, Status, Timestamp};
 
 /// The language of a connector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Language {
     /// English.
     #[default]
-    #[serde(rename = "en")]
     English,
     /// Chinese, simplified.
-    #[serde(rename = "zh-CN")]
     Chinese,
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn outcome(answer: &Response, attempt: u32, language: Language) -> Ou
 /// `errcode`, a number or a string of digits.
 fn code(body: &Value) -> Option<String> {
     match body.get("errcode")? {
-        Value::Number(number) => Some(number.to_string()),
+        // Formatting a float is ten kilobytes of code, and no code is one.
+        Value::Number(number) => Some(number.as_i64().map_or_else(|| "with a number that is no code".to_owned(), |code| code.to_string())),
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         _ => None,
     }
@@ -122,7 +123,7 @@ fn shown(text: &str) -> String {
         let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         if bare.len() >= 32 {
             out.push_str("[redacted]");
-            out.push_str(&word[bare.len()..]);
+            out.push_str(word.get(bare.len()..).unwrap_or_default());
         } else {
             out.push_str(word);
         }

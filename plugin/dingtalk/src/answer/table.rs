@@ -157,6 +157,6 @@ pub(crate) const TABLE: &[Row] = &[
 
 /// The row of a code and its text, if it is known.
 pub(crate) fn find(code: &str, text: &str) -> Option<&'static Row> {
-    let text = text.to_lowercase();
+    let text = text.to_ascii_lowercase();
     TABLE.iter().find(|row| row.code == code && (row.words.is_empty() || row.words.iter().any(|word| text.contains(word))))
 }

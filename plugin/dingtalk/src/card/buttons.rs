@@ -30,10 +30,12 @@ pub(crate) fn buttons(card: &Card<'_>) -> Vec<Button> {
     for link in links {
         let replaced = card.config.buttons == Buttons::Dtmd && matches!(link.action, Action::Accept | Action::Resolve);
         if let Some(href) = escape::href(&link.href).filter(|href| !replaced && href.len() <= card.limits.href) {
-            found.push((rank(&link.action), button(card, &link.action, destination(&href, card.config.pc_slide))));
+            let rank = rank(&link.action);
+            // Inserted in order: a sort is several kilobytes of code.
+            let at = found.partition_point(|(known, _)| *known <= rank);
+            found.insert(at, (rank, button(card, &link.action, destination(&href, card.config.pc_slide))));
         }
     }
-    found.sort_by_key(|(rank, _)| *rank);
     found.into_iter().map(|(_, button)| button).take(MAX_BUTTONS).collect()
 }
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{Config, MessageType, Rule, is_mobile, is_user_id};
 use super::{Member, SCHEMA};
 use crate::escape::href;
+use crate::json;
 use crate::mention::MAX_MENTIONS;
 use crate::types::Problem;
 
@@ -37,7 +38,7 @@ pub(crate) fn check(json: &str) -> Vec<Problem> {
         Err(failure) => return Vec::from([Problem { path: String::new(), text: failure.text }]),
     };
     let mut found = Vec::new();
-    if let Ok(serde_json::Value::Object(members)) = serde_json::from_str(json) {
+    if let Ok(members) = json::object(json.as_bytes()) {
         unknown_keys(&mut found, members.keys().map(String::as_str));
     }
     rule(&mut found, "", &config.at_mobiles, &config.at_user_ids);
@@ -65,9 +66,10 @@ fn pointer(name: &str) -> String {
 }
 
 fn unknown_keys<'a>(found: &mut Vec<Problem>, keys: impl Iterator<Item = &'a str>) {
-    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap_or_default();
+    let schema = json::object(SCHEMA.as_bytes()).unwrap_or_default();
+    let known = schema.get("properties");
     for key in keys {
-        if schema["properties"].get(key).is_none() {
+        if known.is_none_or(|known| known.get(key).is_none()) {
             push(found, &format!("/{}", pointer(key)), format!("The plugin \"dingtalk\" has no setting \"{key}\"."));
         }
     }
@@ -115,7 +117,7 @@ fn message(found: &mut Vec<Problem>, config: &Config) {
     if config.message_type == MessageType::FeedCard && config.picture_url.is_none() {
         push(found, "/picture_url", "DingTalk wants a picture for every link of a feed card: set picture_url.");
     }
-    let all = || config.mentions.values();
+    let all = || config.mentions.iter().map(|(_, rule)| rule);
     let mentions = config.is_at_all
         || !config.at_mobiles.is_empty()
         || !config.at_user_ids.is_empty()

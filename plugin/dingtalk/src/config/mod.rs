@@ -1,14 +1,12 @@
 //! A connector's config, as it arrives: without its secrets.
 
 mod check;
+mod read;
 
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-
-use crate::types::{Failure, Kind};
+use crate::types::Kind;
 use crate::words::{Language, kind_name};
 
 pub(crate) use check::check;
@@ -17,8 +15,7 @@ pub(crate) use check::check;
 pub(crate) const SCHEMA: &str = include_str!("schema.json");
 
 /// One connector's settings.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(crate) struct Config {
     pub(crate) message_type: MessageType,
     pub(crate) language: Language,
@@ -30,13 +27,12 @@ pub(crate) struct Config {
     is_at_all: bool,
     at_mobiles: Vec<String>,
     at_user_ids: Vec<String>,
-    mentions: BTreeMap<String, Rule>,
-    people: BTreeMap<String, Member>,
+    mentions: Vec<(String, Rule)>,
+    people: Vec<(String, Member)>,
 }
 
 /// How a message is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum MessageType {
     #[default]
     Auto,
@@ -48,8 +44,7 @@ pub(crate) enum MessageType {
 }
 
 /// Whether the state is coloured; on unless switched off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Colours(pub(crate) bool);
 
 impl Default for Colours {
@@ -59,8 +54,7 @@ impl Default for Colours {
 }
 
 /// What Accept and Resolve do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Buttons {
     #[default]
     Links,
@@ -68,8 +62,7 @@ pub(crate) enum Buttons {
 }
 
 /// Whom to mention.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) is_at_all: bool,
     pub(crate) at_mobiles: Vec<String>,
@@ -87,23 +80,18 @@ pub(crate) struct Mentioned<'a> {
 }
 
 /// How DingTalk knows a person.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Member {
     Mobile(String),
     UserId(String),
 }
 
 impl Config {
-    /// Reads the host's JSON.
-    pub(crate) fn parse(json: &str) -> Result<Config, Failure> {
-        serde_json::from_str(json).map_err(|error| Failure { code: "config".into(), text: error.to_string() })
-    }
-
     /// Whom the settings mention when an event of this kind comes.
     pub(crate) fn mentioned(&self, kind: &Kind) -> Mentioned<'_> {
         let asks = asks_somebody(kind);
-        match self.mentions.get(kind_name(kind)) {
+        let own = self.mentions.iter().find(|(name, _)| name == kind_name(kind));
+        match own.map(|(_, rule)| rule) {
             Some(rule) => Mentioned {
                 is_at_all: rule.is_at_all,
                 at_mobiles: &rule.at_mobiles,

@@ -1,30 +1,23 @@
 //! The JSON that DingTalk posts when somebody writes to a robot.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::escape;
+use crate::json;
 
 /// The members that matter; all of them may be absent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug)]
 pub(super) struct Callback {
     msg_id: Option<String>,
-    text: Option<Text>,
+    text: Option<String>,
     /// A plain text in one of DingTalk's samples, an object for everything but text messages.
     content: Option<Value>,
     sender_staff_id: Option<String>,
     sender_nick: Option<String>,
     session_webhook: Option<String>,
     session_webhook_expired_time: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Text {
-    content: String,
 }
 
 fn said(text: &Option<String>) -> Option<&str> {
@@ -38,7 +31,7 @@ impl Callback {
         if start != Some(&b'{') {
             return Err("The body is no JSON object.".to_string());
         }
-        serde_json::from_slice(body).map_err(|error| format!("The body is no message of DingTalk's: {error}."))
+        read(body).map_err(|error| ["The body is no message of DingTalk's: ", &error, "."].concat())
     }
 
     /// DingTalk's id of the message.
@@ -49,7 +42,7 @@ impl Callback {
     /// What was written; none for pictures and the like.
     pub(super) fn text(&self) -> Option<String> {
         if let Some(text) = &self.text {
-            return Some(text.content.clone());
+            return Some(text.clone());
         }
         match self.content.as_ref()? {
             Value::String(text) => Some(text.clone()),
@@ -75,4 +68,20 @@ impl Callback {
         let open = self.session_webhook_expired_time.is_none_or(|end| end > now_ms);
         said(&self.session_webhook).filter(|url| open && escape::href(url).is_some())
     }
+}
+
+fn read(body: &[u8]) -> Result<Callback, String> {
+    let mut members = json::object(body)?;
+    let text = |name| json::text(&members, name).map(|text| text.map(ToString::to_string));
+    let text_message = json::members(&members, "text")?;
+    let words = |of| json::text(of, "content")?.ok_or_else(|| json::wrong("text", "a message"));
+    Ok(Callback {
+        msg_id: text("msgId")?,
+        text: text_message.map(words).transpose()?.map(ToString::to_string),
+        sender_staff_id: text("senderStaffId")?,
+        sender_nick: text("senderNick")?,
+        session_webhook: text("sessionWebhook")?,
+        session_webhook_expired_time: json::number(&members, "sessionWebhookExpiredTime")?,
+        content: members.remove("content").filter(|content| !content.is_null()),
+    })
 }

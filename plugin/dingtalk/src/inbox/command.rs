@@ -74,7 +74,7 @@ fn is_gap(c: char) -> bool {
 fn verb(text: &str) -> Option<(Verb, &str)> {
     let text = text.strip_prefix('/').unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
+    let (word, rest) = text.split_at_checked(end)?;
     let ends = rest.chars().next().is_none_or(|c| is_gap(c) || matches!(c, '#' | '＃'));
     for (english, chinese, verb) in WORDS {
         if ends && english.iter().any(|known| word.eq_ignore_ascii_case(known)) {
@@ -94,7 +94,7 @@ fn incidents(mut text: &str, max: usize) -> (Vec<String>, &str) {
         let start = text.trim_start_matches(is_gap);
         let number = start.strip_prefix(['#', '＃']).unwrap_or(start);
         let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
-        let (id, rest) = number.split_at(end);
+        let (id, rest) = number.split_at_checked(end).unwrap_or((number, ""));
         let ends = rest.chars().next().is_none_or(|c| !c.is_alphanumeric() || !c.is_ascii());
         if id.is_empty() || id.len() > 19 || !ends {
             return (ids, start);
