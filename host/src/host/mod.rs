@@ -23,10 +23,10 @@ pub use sinks::Sinks;
 pub use test_connection::{test_connection, test_event};
 
 use crate::clock::Clock;
-use crate::delivery::Dispatcher;
 use crate::delivery::links::{Links, OpenLinks};
+use crate::delivery::{Dispatcher, Healthcheck};
 use crate::intake::Intake;
-use crate::outbox::Outbox;
+use crate::outbox::{ConnectorName, Outbox};
 use crate::route::Routes;
 use crate::server::{Server, TlsFiles};
 use crate::source::{SourceContext, SourceTask};
@@ -177,6 +177,8 @@ impl Host {
         }
         let (upgrader, stopped) = (parts.sinks.upgrader.clone(), inner.clone());
         running.spawn(async move { upgrader.watch(stopped).await });
+        let (looks, stopped) = (parts.sinks.healthchecks(), inner.clone());
+        running.spawn(async move { stopped.run_until_cancelled(look(looks)).await.unwrap_or_default() });
         for service in self.services {
             running.spawn(service(inner.clone()));
         }
@@ -210,6 +212,17 @@ impl Host {
             error!(%error, "The host ends because of an error.");
         }
         ended
+    }
+}
+
+/// Looks whether the receivers can be reached, one after the other, and tells the operator. Nothing waits for it: the outbox keeps what a
+/// receiver cannot take yet.
+async fn look(healthchecks: Vec<(ConnectorName, Healthcheck)>) {
+    for (connector, check) in healthchecks {
+        match check.await {
+            Ok(()) => info!(%connector, "Receiver can be reached."),
+            Err(reason) => warn!(%connector, code = reason.code, text = reason.text, "Receiver cannot be reached now; messages will wait."),
+        }
     }
 }
 

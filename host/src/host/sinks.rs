@@ -1,7 +1,7 @@
 //! The delivering side of a plan, built: plugins loaded, every connector checked by its plugin, nothing running.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Clock;
 use crate::config::{ConfigError, ConfigErrors};
@@ -24,6 +24,8 @@ pub struct Built {
     pub connector: Arc<Connector>,
     /// The same sink where a plugin writes the messages: it can preview.
     pub plugin: Option<Arc<PluginSink>>,
+    /// The look that a sink of the program itself asked for at its building, until it is taken.
+    look: Mutex<Option<Healthcheck>>,
 }
 
 /// Every connector, built, and what they share.
@@ -71,15 +73,28 @@ impl Sinks {
                 let sink = Arc::new(self.factory.build(name.clone(), config.clone())?);
                 let warnings = sink.warnings();
                 let connector = Arc::new(Connector { name: name.clone(), sink: sink.clone(), policy: config.policy(name) });
-                Ok((Built { connector, plugin: Some(sink) }, warnings))
+                Ok((Built { connector, plugin: Some(sink), look: Mutex::default() }, warnings))
             }
             ConnectorPlan::Native(native) => {
                 let cx = SinkContext { connector: name.clone(), clock: clock.clone() };
-                let (sink, _healthcheck) = native.sink.build(cx).await.map_err(|reason| vec![Problem::at(&[], reason.text)])?;
+                let (sink, look) = native.sink.build(cx).await.map_err(|reason| vec![Problem::at(&[], reason.text)])?;
                 let policy = native.delivery.policy(name, native.zone.clone());
-                Ok((Built { connector: Arc::new(Connector { name: name.clone(), sink: sink.into(), policy }), plugin: None }, Vec::new()))
+                let connector = Arc::new(Connector { name: name.clone(), sink: sink.into(), policy });
+                Ok((Built { connector, plugin: None, look: Mutex::new(Some(look)) }, Vec::new()))
             }
         }
+    }
+
+    /// One healthcheck for each receiver, by the name of a connector that leads to it.
+    pub fn healthchecks(&self) -> Vec<(ConnectorName, Healthcheck)> {
+        let mut seen = HashSet::new();
+        let mut checks = Vec::new();
+        for (name, built) in &self.connectors {
+            if built.receiver().is_none_or(|receiver| seen.insert(receiver)) {
+                checks.extend(built.healthcheck().map(|check| (name.clone(), check)));
+            }
+        }
+        checks
     }
 
     /// For the dispatcher.
@@ -89,9 +104,18 @@ impl Sinks {
 }
 
 impl Built {
-    /// Looks whether the receiver can be reached; `None` for a sink that has nothing to look at.
+    /// Looks whether the receiver can be reached. `None` where there is nothing to look at, or the look was taken already.
     pub fn healthcheck(&self) -> Option<Healthcheck> {
-        self.plugin.as_ref().map(|sink| sink.healthcheck())
+        match &self.plugin {
+            Some(sink) => Some(sink.healthcheck()),
+            None => self.look.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        }
+    }
+
+    /// What connectors with the same receiver have in common: one look is enough for all of them.
+    fn receiver(&self) -> Option<String> {
+        let url = url::Url::parse(&self.plugin.as_ref()?.config().redacted_url()).ok()?;
+        Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
     }
 }
 

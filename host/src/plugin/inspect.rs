@@ -143,7 +143,8 @@ impl fmt::Display for Inspection {
         let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
         writeln!(f, "{} {}", self.name, self.version)?;
         writeln!(f, "  world      {}", self.world)?;
-        writeln!(f, "  imports    {}", list(&self.imports))?;
+        // A component that imports a function is not loaded at all, so there are only types here.
+        writeln!(f, "  imports    none (types only: {})", list(&self.imports))?;
         writeln!(f, "  exports    {}", list(&self.exports))?;
         writeln!(f, "  size       {} bytes", self.size)?;
         writeln!(f, "  sha256     {}", self.sha256)?;
