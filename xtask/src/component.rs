@@ -9,9 +9,10 @@ const EXPORTS: [&str; 2] = ["incident-sink:plugin/sink", "incident-sink:plugin/s
 
 /// Wraps a core module that carries the contract's description in a custom section.
 pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    let module = crate::names::shorten(module)?;
     let component = ComponentEncoder::default()
         .validate(true)
-        .module(module)
+        .module(&module)
         .context("the module does not describe a component")?
         .encode()
         .context("the module does not fit its description")?;

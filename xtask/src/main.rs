@@ -5,6 +5,7 @@ mod commands;
 mod component;
 mod debian;
 mod guest;
+mod names;
 mod process;
 mod rustup;
 mod stamp;
