@@ -1,4 +1,4 @@
-//! Reads members of JSON objects by name, and writes objects in the order of the calls: derived code is four times as large.
+//! Reads members of JSON objects by name, and writes objects in the order of the calls, for less code than derived impls.
 
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};

@@ -31,7 +31,7 @@ pub(crate) fn buttons(card: &Card<'_>) -> Vec<Button> {
         let replaced = card.config.buttons == Buttons::Dtmd && matches!(link.action, Action::Accept | Action::Resolve);
         if let Some(href) = escape::href(&link.href).filter(|href| !replaced && href.len() <= card.limits.href) {
             let rank = rank(&link.action);
-            // Inserted in order: a sort is several kilobytes of code.
+            // Inserted in order: a sort of the library is more code.
             let at = found.partition_point(|(known, _)| *known <= rank);
             found.insert(at, (rank, button(card, &link.action, destination(&href, card.config.pc_slide))));
         }

@@ -173,7 +173,7 @@ impl Digest<'_> {
                 None => {}
             }
         }
-        // Six passes at most: a sort is several kilobytes of code.
+        // Six passes at most: a sort of the library is more code.
         for n in 0..counts.len().min(SOURCES) {
             let Some(most) = (n..counts.len()).rev().max_by_key(|at| counts.get(*at).map(|(_, count)| *count)) else { break };
             if let Some(part) = counts.get_mut(n..=most) {
