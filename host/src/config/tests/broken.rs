@@ -14,7 +14,7 @@ trait Thing: std::fmt::Debug {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "only read")]
+#[expect(dead_code, reason = "only read")]
 struct Pipe {
     path: String,
     #[serde(default)]
