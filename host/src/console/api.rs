@@ -57,7 +57,8 @@ pub(super) async fn ready(State(control): State<Control>) -> Response {
 pub(super) async fn outbox(State(control): State<Control>) -> Answer {
     let mut lines = control.outbox().status().await.map_err(|error| trouble(&error))?;
     let known: std::collections::HashSet<String> = lines.iter().map(|line| line.connector.clone()).collect();
-    let idle = control.plan().connectors.keys().filter(|name| !known.contains(&***name));
+    let plan = control.plan();
+    let idle = plan.connectors.keys().filter(|name| !known.contains(&***name));
     lines.extend(idle.map(|name| ConnectorStatus { connector: name.to_string(), ..ConnectorStatus::default() }));
     lines.sort_by(|a, b| a.connector.cmp(&b.connector));
     answer(&lines)
@@ -67,8 +68,8 @@ pub(super) async fn outbox(State(control): State<Control>) -> Answer {
 pub(super) async fn connectors(State(control): State<Control>) -> Answer {
     let lines = control.outbox().status().await.map_err(|error| trouble(&error))?;
     let of = |name: &str| lines.iter().find(|line| line.connector == name).cloned().unwrap_or_default();
-    let list: Vec<Value> = control
-        .sinks()
+    let sinks = control.sinks();
+    let list: Vec<Value> = sinks
         .connectors
         .iter()
         .map(|(name, built)| {

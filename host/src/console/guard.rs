@@ -10,20 +10,20 @@ use axum::response::{IntoResponse, Response};
 use crate::secret::Secret;
 use crate::source::problem::Problem;
 
-/// The rule.
+/// The rule. The token is asked for at each call, since a config that is read anew may have another.
 pub(super) struct Guard {
-    token: Option<Secret>,
+    token: Box<dyn Fn() -> Option<Secret> + Send + Sync>,
 }
 
 impl Guard {
-    pub(super) fn new(token: Option<Secret>) -> Self {
-        Guard { token }
+    pub(super) fn new(token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
+        Guard { token: Box::new(token) }
     }
 
     /// Why a call is refused.
     fn refuses(&self, headers: &HeaderMap) -> Option<Problem> {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if let Some(token) = &self.token {
+        if let Some(token) = (self.token)() {
             let given = text(header::AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default();
             let missing =
                 || Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", "send `Authorization: Bearer` with the config's `admin.token`");
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn without_a_token_only_this_machines_programs_may_call() {
-        let guard = Guard::new(None);
+        let guard = Guard::new(|| None);
         assert!(guard.refuses(&headers(&[("host", "127.0.0.1:8741")])).is_none());
         assert!(guard.refuses(&headers(&[("host", "localhost")])).is_none());
         assert!(
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn with_a_token_everybody_needs_it() {
-        let guard = Guard::new(Some(Secret::new("t0ken")));
+        let guard = Guard::new(|| Some(Secret::new("t0ken")));
         assert!(guard.refuses(&headers(&[("host", "127.0.0.1:8741")])).is_some());
         assert!(guard.refuses(&headers(&[("authorization", "Bearer t0keN")])).is_some());
         assert!(guard.refuses(&headers(&[("authorization", "Bearer t0ken")])).is_none());

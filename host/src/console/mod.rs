@@ -19,16 +19,17 @@ use crate::server::Server;
 
 /// Takes the admin address; what it answers runs as a service of the host.
 pub async fn serve(control: Control) -> Result<Service, HostError> {
-    let settings = &control.plan().settings;
-    let server = Server::bind(settings.admin.listen, None).await?;
-    let grace = settings.server.grace.duration();
+    let plan = control.plan();
+    let server = Server::bind(plan.settings.admin.listen, None).await?;
+    let grace = plan.settings.server.grace.duration();
     let routes = routes(control);
     Ok(Box::new(move |stop: CancellationToken| Box::pin(server.run(routes, stop, grace))))
 }
 
 /// All routes, guarded.
 pub fn routes(control: Control) -> Router {
-    let guard = Arc::new(guard::Guard::new(control.plan().settings.admin.token.clone()));
+    let plan = control.clone();
+    let guard = Arc::new(guard::Guard::new(move || plan.plan().settings.admin.token.clone()));
     let api = Router::new()
         .route("/api/outbox", get(api::outbox))
         .route("/api/connectors", get(api::connectors))

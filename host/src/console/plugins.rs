@@ -44,13 +44,13 @@ pub(super) async fn list(State(control): State<Control>) -> Answer {
     let upgrader = control.sinks().upgrader.clone();
     let states = tokio::task::spawn_blocking(move || upgrader.states()).await;
     let states = states.map_err(|error| refused(&UpgradeError::Broken(error.to_string())))?;
-    let registry = &control.sinks().registry;
+    let sinks = control.sinks();
     let list: Result<Vec<Value>, Refusal> = states
         .iter()
         .map(|state| {
             let Json(mut shown) = answer(state)?;
             shown["sha256"] = json!(state.digest);
-            if let Some(plugin) = registry.current(&state.name) {
+            if let Some(plugin) = sinks.registry.current(&state.name) {
                 shown["world"] = json!(plugin.world());
                 shown["pace"] = json!(plugin.descriptor().pace.map(PaceView::from));
             }

@@ -47,18 +47,31 @@ pub struct Options {
 pub struct Control(Arc<Parts>);
 
 struct Parts {
-    plan: Plan,
+    /// Replaced as a whole when the config is read anew.
+    setup: ArcSwap<Setup>,
+    routes: Arc<ArcSwap<Routes>>,
     clock: Clock,
     outbox: Arc<dyn Outbox>,
     dispatcher: Dispatcher,
     intake: Intake,
-    sinks: Sinks,
+}
+
+/// A config in use, and what was built from it.
+#[derive(Clone)]
+struct Setup {
+    plan: Arc<Plan>,
+    sinks: Arc<Sinks>,
 }
 
 impl Control {
-    /// The config.
-    pub fn plan(&self) -> &Plan {
-        &self.0.plan
+    /// The config as it is now.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.0.setup.load().plan)
+    }
+
+    /// Plugins and connectors as they are now.
+    pub fn sinks(&self) -> Arc<Sinks> {
+        Arc::clone(&self.0.setup.load().sinks)
     }
 
     /// The time.
@@ -76,14 +89,14 @@ impl Control {
         &self.0.dispatcher
     }
 
+    /// Which events go where, as it is now.
+    pub fn routes(&self) -> Arc<Routes> {
+        self.0.routes.load_full()
+    }
+
     /// The door.
     pub fn intake(&self) -> &Intake {
         &self.0.intake
-    }
-
-    /// Plugins and connectors.
-    pub fn sinks(&self) -> &Sinks {
-        &self.0.sinks
     }
 }
 
@@ -115,9 +128,10 @@ impl Host {
         let dispatcher = Dispatcher::new(clock.clone(), outbox.clone(), sinks.for_lanes());
         let wake = dispatcher.clone();
         let routes = Arc::new(ArcSwap::from_pointee(Routes::new(plan.actions.clone())));
-        let intake = Intake::new(clock.clone(), outbox.clone(), routes, Arc::new(move |names| wake.wake(names)));
+        let intake = Intake::new(clock.clone(), outbox.clone(), Arc::clone(&routes), Arc::new(move |names| wake.wake(names)));
+        let setup = ArcSwap::from_pointee(Setup { plan: Arc::new(plan), sinks: Arc::new(sinks) });
         let mut host = Host {
-            control: Control(Arc::new(Parts { plan, clock, outbox, dispatcher, intake, sinks })),
+            control: Control(Arc::new(Parts { setup, routes, clock, outbox, dispatcher, intake })),
             server: None,
             routes: Router::new(),
             tasks: Vec::new(),
@@ -131,15 +145,15 @@ impl Host {
     }
 
     async fn build_sources(&mut self) -> Result<(), HostError> {
-        let Control(parts) = self.control.clone();
-        for (name, config) in &parts.plan.sources {
+        let (plan, Control(parts)) = (self.control.plan(), self.control.clone());
+        for (name, config) in &plan.sources {
             let cx = SourceContext { name: name.as_str().into(), intake: parts.intake.clone(), clock: parts.clock.clone() };
             let source = config.build(cx).await.map_err(|text| HostError::Source { name: name.clone(), text })?;
             self.routes = std::mem::take(&mut self.routes).merge(source.routes);
             self.tasks.extend(source.task.map(|task| (name.clone(), task)));
         }
-        let server = &parts.plan.settings.server;
-        let tls = server.tls.as_ref().map(|tls| TlsFiles::beside(parts.plan.document.base(), tls));
+        let server = &plan.settings.server;
+        let tls = server.tls.as_ref().map(|tls| TlsFiles::beside(plan.document.base(), tls));
         self.server = Some(Server::bind(server.listen, tls).await?);
         Ok(())
     }
@@ -167,17 +181,17 @@ impl Host {
     /// Lives until `stop` is cancelled, or until a source fails; then takes nothing in, finishes what is in flight within the config's
     /// `grace`, and leaves the rest in the outbox. `abort` ends it at once.
     pub async fn run(self, stop: CancellationToken, abort: CancellationToken) -> Result<(), HostError> {
-        let Control(parts) = self.control;
-        let grace = parts.plan.settings.server.grace.duration();
+        let (plan, sinks, Control(parts)) = (self.control.plan(), self.control.sinks(), self.control);
+        let grace = plan.settings.server.grace.duration();
         parts.dispatcher.start().await?;
         let (mut running, mut sources) = (JoinSet::new(), JoinSet::new());
         let inner = CancellationToken::new();
         if let Some(server) = self.server {
             running.spawn(server.run(self.routes, inner.clone(), grace));
         }
-        let (upgrader, stopped) = (parts.sinks.upgrader.clone(), inner.clone());
+        let (upgrader, stopped) = (sinks.upgrader.clone(), inner.clone());
         running.spawn(async move { upgrader.watch(stopped).await });
-        let (looks, stopped) = (parts.sinks.healthchecks(), inner.clone());
+        let (looks, stopped) = (sinks.healthchecks(), inner.clone());
         running.spawn(async move { stopped.run_until_cancelled(look(looks)).await.unwrap_or_default() });
         for service in self.services {
             running.spawn(service(inner.clone()));

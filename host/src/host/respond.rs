@@ -28,7 +28,7 @@ impl Host {
             outbox: control.outbox().clone(),
             intake: control.intake().clone(),
             links,
-            languages: languages(plan),
+            languages: languages(&plan),
             listeners: listeners(&control.sinks().connectors),
         };
         let responder = Responder::build(config, needs).map_err(|error| HostError::Start(error.to_string()))?;
@@ -41,7 +41,7 @@ impl Host {
 }
 
 /// The connectors whose messages plugins write: a plugin with an inbox hears what people write there.
-fn listeners(connectors: &BTreeMap<ConnectorName, Built>) -> Listeners {
+fn listeners(connectors: &BTreeMap<ConnectorName, Arc<Built>>) -> Listeners {
     connectors.iter().filter_map(|(name, built)| Some((name.to_string(), built.plugin.clone()?))).collect()
 }
 

@@ -39,7 +39,7 @@ pub struct Sinks {
     /// Makes further sinks, and checks configs.
     pub factory: PluginSinks,
     /// By name.
-    pub connectors: BTreeMap<ConnectorName, Built>,
+    pub connectors: BTreeMap<ConnectorName, Arc<Built>>,
     /// What works, but hardly as it was meant.
     pub warnings: Vec<ConfigError>,
 }
@@ -57,7 +57,7 @@ impl Sinks {
             match sinks.connector(name, connector, clock).await {
                 Ok((built, warnings)) => {
                     sinks.warnings.extend(place(plan, name, warnings));
-                    sinks.connectors.insert(name.clone(), built);
+                    sinks.connectors.insert(name.clone(), Arc::new(built));
                 }
                 Err(problems) => errors.extend(place(plan, name, problems)),
             }
