@@ -169,6 +169,54 @@ pub enum Step {
     Failed(String),
 }
 
+/// The result of a response that did what was asked for.
+pub const DONE: &str = "done";
+
+/// What is written under an alert about who responded, where iLert would name the host's own user. `None` for a comment, which names its writer.
+pub fn signature(ask: &Ask) -> Option<String> {
+    let did = match ask.verb {
+        Verb::Accept => "Accepted",
+        Verb::Resolve => "Resolved",
+        Verb::Comment => return None,
+    };
+    Some(format!("{did} by {} ({}).", ask.who, ask.connector))
+}
+
+/// What an event has to do with what people asked for here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Echo<'a> {
+    /// Nothing.
+    No,
+    /// It tells what this response did.
+    Of(&'a Response),
+    /// It repeats what people have read: the host's own note of who responded.
+    Known,
+}
+
+/// Whose echo an event is, among the responses of its incident that may have no echo yet, the latest first. Pure.
+pub fn echo<'a>(event: &Event, responses: &'a [Response]) -> Echo<'a> {
+    let did = |response: &&Response| match &response.progress {
+        Progress::Open => true,
+        Progress::Done(result) => result == DONE,
+        Progress::Failed(_) => false,
+    };
+    if event.kind == Kind::CommentAdded {
+        let said = words(event.comment.as_deref().unwrap_or_default());
+        let says = |text: &str| !text.is_empty() && said.contains(&words(text));
+        if responses.iter().filter_map(|response| signature(&response.ask)).any(|text| says(&text)) {
+            return Echo::Known;
+        }
+        return responses.iter().find(|response| says(&response.ask.text)).map_or(Echo::No, Echo::Of);
+    }
+    let verb = Verb::echoed_by(&event.kind);
+    responses.iter().filter(did).find(|response| Some(response.ask.verb) == verb).map_or(Echo::No, Echo::Of)
+}
+
+/// A text whose spaces and line breaks do not matter.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The part of an outbox that responding needs. As all of it: answered after the sync, and a dropped call has happened or has not.
 #[async_trait]
 pub trait Book: Send + Sync {
@@ -194,6 +242,12 @@ pub trait Book: Send + Sync {
     /// Open responses in the order in which they were asked for, whether they are due or not.
     async fn open_responses(&self, limit: usize) -> Result<Vec<Response>, OutboxError>;
 
+    /// A short value that the responder keeps under a name.
+    async fn note(&self, name: &str) -> Result<Option<String>, OutboxError>;
+
+    /// Keeps a value under a name, in the place of the one before.
+    async fn keep_note(&self, name: &str, value: &str) -> Result<(), OutboxError>;
+
     /// Notes what became of an attempt.
     async fn step(&self, response: i64, step: Step, now: UnixMs) -> Result<(), OutboxError>;
 }
@@ -218,6 +272,35 @@ mod tests {
             assert_eq!(Verb::parse(verb.as_str()), Some(verb));
         }
         assert_eq!(Verb::parse("delete"), None);
+    }
+
+    fn response(verb: Verb, text: &str, progress: Progress) -> Response {
+        let ask = Ask {
+            key: "k".into(),
+            incident: "7".into(),
+            verb,
+            connector: "ops".into(),
+            who: "Li Lei".into(),
+            person: None,
+            text: text.into(),
+        };
+        Response { id: 1, ask, progress, stage: 0, attempts: 0, created_at: 0, next_at: 0 }
+    }
+
+    #[test]
+    fn an_echo_is_that_of_what_was_done_here() {
+        let mut event = crate::delivery::testing::event("7", Kind::Acknowledged);
+        let accept = |progress| [response(Verb::Accept, "", progress)];
+        assert!(matches!(echo(&event, &accept(Progress::Open)), Echo::Of(_)));
+        assert!(matches!(echo(&event, &accept(Progress::Done(DONE.into()))), Echo::Of(_)));
+        assert_eq!(echo(&event, &accept(Progress::Done("already".into()))), Echo::No, "somebody else did it");
+        assert_eq!(echo(&event, &[response(Verb::Resolve, "", Progress::Open)]), Echo::No);
+        event.kind = Kind::CommentAdded;
+        event.comment = Some("Li Lei:\nAccepted by  Li Lei (ops).".into());
+        assert_eq!(echo(&event, &accept(Progress::Open)), Echo::Known);
+        event.comment = Some("Li Lei: on it".into());
+        assert_eq!(echo(&event, &accept(Progress::Open)), Echo::No);
+        assert!(matches!(echo(&event, &[response(Verb::Comment, "on it", Progress::Open)]), Echo::Of(_)));
     }
 
     #[test]

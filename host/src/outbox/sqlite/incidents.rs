@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::desk::Desk;
 use super::fault::Fault;
 use super::read::json;
+use super::responses;
 use crate::clock::UnixMs;
 use crate::event::{Event, Kind, Person, Status};
 use crate::outbox::OutboxError;
-use crate::outbox::book::{self, About, CAUGHT_UP, Incident, Verb};
+use crate::outbox::book::{self, About, CAUGHT_UP, Echo, Incident, Response, Verb};
 
 /// A webhook that comes this long after its news was caught up with is not told again.
 const LATE_MS: i64 = 3_600_000;
@@ -110,37 +111,36 @@ fn rank(status: &Status) -> u8 {
 /// The event with what the outbox knows better: that the incident is over, and who asked for what it tells.
 fn rewritten(desk: &Desk<'_>, event: &Event, was_resolved: bool, now: UnixMs) -> Result<Noted, Fault> {
     let late = was_resolved && event.status != Status::Resolved;
-    let asked_by = match Verb::echoed_by(&event.kind) {
-        Some(verb) => asked_by(desk.db, &event.incident_id, verb, now)?,
-        None => None,
+    let comment = event.kind == Kind::CommentAdded;
+    let asked = if comment || Verb::echoed_by(&event.kind).is_some() {
+        responses::awaiting_echo(desk.db, &event.incident_id, now.saturating_sub(ECHO_MS), comment)?
+    } else {
+        Vec::new()
     };
+    let echoed = match book::echo(event, &asked) {
+        Echo::Known => return Ok(Noted::Known),
+        Echo::Of(response) => Some(response),
+        Echo::No => None,
+    };
+    if let Some(response) = echoed {
+        responses::echoed(desk.db, response.id)?;
+    }
     // An API key of the asker's own lets iLert tell the name better than we can.
-    let asked_by = asked_by.filter(|(_, _, own_key)| !own_key || event.actor.is_none());
-    if !late && asked_by.is_none() {
+    let named = echoed.filter(|response| response.ask.person.is_none() || event.actor.is_none());
+    if !late && named.is_none() {
         return Ok(Noted::AsIs);
     }
     let mut event = event.clone();
     if late {
         event.status = Status::Resolved;
     }
-    if let Some((who, connector, _)) = asked_by {
-        event.actor = Some(Person { first_name: who, ..Person::default() });
-        event.extra.push(("responded_in".to_owned(), connector));
+    if let Some(Response { ask, .. }) = named {
+        event.actor = Some(Person { first_name: ask.who.clone(), ..Person::default() });
+        event.extra.push(("responded_in".to_owned(), ask.connector.clone()));
     }
     let payload = serde_json::to_string(&event)
         .map_err(|error| OutboxError::Broken(format!("event {} cannot be written as JSON: {error}", event.id)))?;
     Ok(Noted::As(payload))
-}
-
-fn asked_by(db: &Connection, incident: &str, verb: Verb, now: UnixMs) -> Result<Option<(String, String, bool)>, Fault> {
-    let found = db
-        .prepare_cached(
-            "SELECT who, connector, person IS NOT NULL FROM responses INDEXED BY responses_of
-             WHERE incident = ?1 AND verb = ?2 AND state <> 'failed' AND created_at > ?3 ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row(params![incident, verb.as_str(), now.saturating_sub(ECHO_MS)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    Ok(found)
 }
 
 fn incident(row: &Row<'_>) -> Result<Incident, Fault> {

@@ -307,6 +307,16 @@ impl Book for SqliteOutbox {
         self.readers.read(move |db| responses::open(db, limit)).await
     }
 
+    async fn note(&self, name: &str) -> Result<Option<String>, OutboxError> {
+        let name = name.to_owned();
+        self.readers.read(move |db| responses::note(db, &name)).await
+    }
+
+    async fn keep_note(&self, name: &str, value: &str) -> Result<(), OutboxError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.change(move |desk| responses::keep_note(desk, &name, &value)).await
+    }
+
     async fn step(&self, response: i64, step: Step, now: UnixMs) -> Result<(), OutboxError> {
         self.change(move |desk| responses::step(desk, response, &step, now)).await
     }

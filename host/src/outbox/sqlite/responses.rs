@@ -47,7 +47,7 @@ pub(super) fn ask(desk: &Desk<'_>, ask: &Ask, now: UnixMs) -> Result<Booked, Fau
             }
             desk.db
                 .prepare_cached(
-                    "UPDATE responses SET state = 'open', result = '', attempts = 0, settled_at = NULL, created_at = ?2, next_at = ?2,
+                    "UPDATE responses SET state = 'open', result = '', attempts = 0, echoed = 0, settled_at = NULL, created_at = ?2, next_at = ?2,
                      who = ?3, person = ?4, text = ?5 WHERE id = ?1",
                 )?
                 .execute(params![failed.id, now, ask.who, ask.person, ask.text])?;
@@ -88,6 +88,36 @@ pub(super) fn open(db: &Connection, limit: usize) -> Result<Vec<Response>, Fault
     let mut statement = db.prepare_cached(&sql)?;
     let found = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], response)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Those of an incident since then that an event may be the echo of, the latest first; for a comment those too that have had their echo.
+pub(super) fn awaiting_echo(db: &Connection, incident: &str, since: UnixMs, comment: bool) -> Result<Vec<Response>, Fault> {
+    let sql = format!(
+        "SELECT {COLUMNS} INDEXED BY responses_of
+         WHERE incident = ?1 AND state <> 'failed' AND created_at > ?2 AND (echoed = 0 OR ?3) ORDER BY id DESC LIMIT 20"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement.query_map(params![incident, since, comment], response)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Notes that people were told what a response did.
+pub(super) fn echoed(db: &Connection, id: i64) -> Result<(), Fault> {
+    db.prepare_cached("UPDATE responses SET echoed = 1 WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// What is kept under a name.
+pub(super) fn note(db: &Connection, name: &str) -> Result<Option<String>, Fault> {
+    Ok(db.prepare_cached("SELECT value FROM notes WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?)
+}
+
+/// Keeps a value under a name.
+pub(super) fn keep_note(desk: &Desk<'_>, name: &str, value: &str) -> Result<(), Fault> {
+    desk.db
+        .prepare_cached("INSERT INTO notes (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
+        .execute([name, value])?;
+    Ok(())
 }
 
 /// Notes what became of an attempt.

@@ -9,7 +9,7 @@ use crate::outbox::OutboxError;
 pub(super) const APPLICATION_ID: i32 = 0x494E_4353;
 
 /// Each step brings a file from the version before it to the next; `user_version` counts the steps made. Released steps are never edited.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 // What is read on the hot path has an index that holds only what waits or is open, so its cost does not depend on what was delivered.
 // Foreign keys only where the child's key begins with the parent's: elsewhere each delete would search. `events.refs` counts the queue
@@ -132,6 +132,15 @@ CREATE TABLE responses (
 CREATE INDEX responses_of ON responses (incident);
 CREATE INDEX responses_open ON responses (id) WHERE state = 'open';
 CREATE INDEX responses_over ON responses (settled_at);
+";
+
+// An echo is told once; `notes` keeps the responder's marks of time.
+const V3: &str = "
+ALTER TABLE responses ADD COLUMN echoed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE notes (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the file to the newest version, one step a transaction.
