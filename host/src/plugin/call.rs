@@ -1,6 +1,7 @@
 //! One loaded version of a plugin, and its calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
@@ -11,6 +12,7 @@ use super::contract::{
 use super::descriptor::Descriptor;
 use super::engine::Engine;
 use super::limits::Limits;
+use super::meter::{Function, Meter};
 use super::output::{self, OutputRule};
 use super::sandbox::Sandbox;
 use super::units::{Size, Wait};
@@ -47,6 +49,12 @@ pub enum CallError {
         /// Where, innermost first.
         frames: Vec<String>,
     },
+    /// It called itself too deep.
+    #[error("the plugin crashed: call stack exhausted{}", at(frames))]
+    Stack {
+        /// Where, innermost first.
+        frames: Vec<String>,
+    },
     /// It answered with more data than it may.
     #[error("the plugin answered with more than {limit} of data; raise `limits.lifted` if that is expected")]
     TooMuchData {
@@ -79,6 +87,7 @@ impl CallError {
             CallError::Deadline { .. } => "plugin-deadline",
             CallError::Memory { .. } => "plugin-memory",
             CallError::Trap { .. } => "plugin-trap",
+            CallError::Stack { .. } => "plugin-stack",
             CallError::TooMuchData { .. } => "plugin-too-much-data",
             CallError::Malformed(_) => "plugin-malformed",
             CallError::Output(_) => "plugin-output",
@@ -131,6 +140,19 @@ pub(super) struct Loaded {
     pub(super) outside: Outside,
     pub(super) digest: String,
     pub(super) size: usize,
+    /// Where calls are counted, once it is in use.
+    pub(super) meter: OnceLock<Arc<Meter>>,
+}
+
+impl Loaded {
+    /// Makes a call, and counts it with all that is checked about its answer.
+    fn call<T>(&self, function: Function, call: impl FnOnce(&Core) -> Result<T, CallError>) -> Result<T, CallError> {
+        let Some(meter) = self.meter.get() else { return call(&self.core) };
+        let began = Instant::now();
+        let result = call(&self.core);
+        meter.ended(function, began.elapsed(), &result);
+        result
+    }
 }
 
 impl std::fmt::Debug for Plugin {
@@ -192,33 +214,43 @@ impl Plugin {
         (self.0.descriptor.max_body as usize).min(self.0.core.limits.body.0)
     }
 
+    /// Counts its calls from now on; the first meter stays.
+    pub(super) fn count_by(&self, meter: Arc<Meter>) {
+        let _ = self.0.meter.set(meter);
+    }
+
     /// Everything wrong with a connector's config that its schema cannot say.
     pub fn check(&self, config: &str) -> Result<Vec<wit::Problem>, CallError> {
-        let (problems,): CheckOut = self.0.core.call::<CheckIn, _>(&self.0.core.exports.check, (config,))?;
-        Ok(output::problems(problems))
+        self.0.call(Function::Check, |core| {
+            let (problems,): CheckOut = core.call::<CheckIn, _>(&core.exports.check, (config,))?;
+            Ok(output::problems(problems))
+        })
     }
 
     /// Starts one message for as many events of the batch as fit.
     pub fn begin(&self, config: &str, batch: &[wit::Event], cx: &wit::Context) -> Result<wit::Step, CallError> {
-        let core = &self.0.core;
-        let (step,): StepOut = core.call::<BeginIn, _>(&core.exports.begin, (config, batch, cx))?;
-        Ok(output::step(step?, Some(batch.len()), self.max_body(), &core.limits)?)
+        self.0.call(Function::Begin, |core| {
+            let (step,): StepOut = core.call::<BeginIn, _>(&core.exports.begin, (config, batch, cx))?;
+            Ok(output::step(step?, Some(batch.len()), self.max_body(), &core.limits)?)
+        })
     }
 
     /// Goes on after an answer. A further request covers what the first one did: its `covers` is to be ignored.
     pub fn resume(&self, config: &str, continuation: &[u8], answer: &wit::Response, cx: &wit::Context) -> Result<wit::Step, CallError> {
-        let core = &self.0.core;
-        let (step,): StepOut = core.call::<ResumeIn, _>(&core.exports.resume, (config, continuation, answer, cx))?;
-        Ok(output::step(step?, None, self.max_body(), &core.limits)?)
+        self.0.call(Function::Resume, |core| {
+            let (step,): StepOut = core.call::<ResumeIn, _>(&core.exports.resume, (config, continuation, answer, cx))?;
+            Ok(output::step(step?, None, self.max_body(), &core.limits)?)
+        })
     }
 
     /// Signs a request that it does not see. `secrets` are the config's `writeOnly` members, by JSON Pointer.
     pub fn sign(&self, secrets: &[(String, String)], outline: &wit::Outline, now_ms: u64) -> Result<Vec<wit::Stamp>, CallError> {
-        let core = &self.0.core;
-        let (stamps,): SignOut = core.call::<SignIn, _>(&core.exports.sign, (secrets, outline, now_ms))?;
-        let stamps = stamps?;
-        output::stamps(&stamps, &core.limits)?;
-        Ok(stamps)
+        self.0.call(Function::Sign, |core| {
+            let (stamps,): SignOut = core.call::<SignIn, _>(&core.exports.sign, (secrets, outline, now_ms))?;
+            let stamps = stamps?;
+            output::stamps(&stamps, &core.limits)?;
+            Ok(stamps)
+        })
     }
 
     /// Whether a callback comes from whom it claims, lately. The inner `Err` is the plugin's refusal.
@@ -228,8 +260,11 @@ impl Plugin {
         request: &wit::Incoming,
         now_ms: u64,
     ) -> Result<Result<(), wit::Refusal>, CallError> {
-        let (verdict,): VerifyOut = self.0.core.call::<VerifyIn, _>(&self.inbox()?.verify, (secrets, request, now_ms))?;
-        verdict.map_or_else(|refusal| Ok(Err(output::refusal(refusal)?)), |()| Ok(Ok(())))
+        let verify = &self.inbox()?.verify;
+        self.0.call(Function::Verify, |core| {
+            let (verdict,): VerifyOut = core.call::<VerifyIn, _>(verify, (secrets, request, now_ms))?;
+            verdict.map_or_else(|refusal| Ok(Err(output::refusal(refusal)?)), |()| Ok(Ok(())))
+        })
     }
 
     /// What a verified callback asks for. The inner `Err` is the plugin's refusal.
@@ -239,11 +274,14 @@ impl Plugin {
         request: &wit::Incoming,
         cx: &wit::Context,
     ) -> Result<Result<wit::Received, wit::Refusal>, CallError> {
-        let (received,): ReadOut = self.0.core.call::<ReadIn, _>(&self.inbox()?.read, (config, request, cx))?;
-        match received {
-            Ok(received) => Ok(Ok(output::received(received, &self.0.core.limits)?)),
-            Err(refusal) => Ok(Err(output::refusal(refusal)?)),
-        }
+        let read = &self.inbox()?.read;
+        self.0.call(Function::Read, |core| {
+            let (received,): ReadOut = core.call::<ReadIn, _>(read, (config, request, cx))?;
+            match received {
+                Ok(received) => Ok(Ok(output::received(received, &core.limits)?)),
+                Err(refusal) => Ok(Err(output::refusal(refusal)?)),
+            }
+        })
     }
 
     /// The answer to give once the commands were carried out, one result each.
@@ -254,8 +292,11 @@ impl Plugin {
         results: &[Result<String, String>],
         cx: &wit::Context,
     ) -> Result<wit::Replied, CallError> {
-        let (replied,): ReplyOut = self.0.core.call::<ReplyIn, _>(&self.inbox()?.reply, (config, request, results, cx))?;
-        Ok(output::replied(replied?, self.max_body(), &self.0.core.limits)?)
+        let reply = &self.inbox()?.reply;
+        self.0.call(Function::Reply, |core| {
+            let (replied,): ReplyOut = core.call::<ReplyIn, _>(reply, (config, request, results, cx))?;
+            Ok(output::replied(replied?, self.max_body(), &core.limits)?)
+        })
     }
 
     fn inbox(&self) -> Result<&Inbox, CallError> {

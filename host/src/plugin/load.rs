@@ -1,7 +1,7 @@
 //! From bytes to a plugin: everything that is checked before the first event.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use semver::Version;
 use sha2::{Digest, Sha256};
@@ -131,7 +131,7 @@ impl Plugin {
         try_out(&core)?;
         let (raw,): DescribeOut = core.call::<DescribeIn, _>(&core.exports.describe, ()).map_err(LoadError::Describe)?;
         let descriptor = Descriptor::check(raw)?;
-        Ok(Plugin(Arc::new(Loaded { core, descriptor, outside, digest: digest(bytes), size: bytes.len() })))
+        Ok(Plugin(Arc::new(Loaded { core, descriptor, outside, digest: digest(bytes), size: bytes.len(), meter: OnceLock::new() })))
     }
 
     /// As [`Plugin::load`], for a plugin that must be called `name`.

@@ -8,6 +8,7 @@
 //! | which version is in use? | [`registry`] |
 //! | which versions are kept on disk? | [`store`] |
 //! | how is a new version watched? | [`trials`] |
+//! | how much is it called, and how does it fail? | [`meter`] |
 //! | what does the operator say? | [`config`] |
 //!
 //! Each call gets a store and an instance of its own from one pre-linked component, so no call sees another's secret or the remains of a
@@ -24,6 +25,7 @@ mod gate;
 pub mod inspect;
 pub mod limits;
 pub mod load;
+pub mod meter;
 pub mod output;
 pub mod registry;
 mod sandbox;
@@ -45,6 +47,7 @@ pub use engine::{Engine, EngineError, EngineOptions};
 pub use inspect::Inspection;
 pub use limits::Limits;
 pub use load::LoadError;
+pub use meter::Usage;
 pub use output::OutputRule;
 pub use registry::Registry;
 

@@ -14,6 +14,7 @@ use super::call::Plugin;
 use super::config::PluginConfig;
 use super::engine::Engine;
 use super::load::LoadError;
+use super::meter::{Meter, Usage};
 use super::trials::Trials;
 
 /// Versions that are kept besides the current one, for rollback and for messages that one of them began.
@@ -28,6 +29,7 @@ struct Shared {
     table: ArcSwap<Table>,
     trials: Trials,
     recall: OnceLock<Recall>,
+    meters: Mutex<BTreeMap<String, Arc<Meter>>>,
 }
 
 /// Finds a version by its plugin's name and its digest.
@@ -103,12 +105,32 @@ impl Registry {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Registry(Arc::new(Shared { table: ArcSwap::from_pointee(table), ..Shared::default() })))
+        let registry = Registry(Arc::new(Shared { table: ArcSwap::from_pointee(table), ..Shared::default() }));
+        registry.0.table.load().iter().for_each(|(name, slot)| registry.count(name, &slot.current));
+        Ok(registry)
+    }
+
+    /// From now on a version's calls are counted for its plugin.
+    fn count(&self, name: &str, plugin: &Plugin) {
+        let mut meters = self.0.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        plugin.count_by(Arc::clone(meters.entry(name.to_owned()).or_default()));
+    }
+
+    /// What the calls of every plugin came to since the start, by name. Touches no disk: for metrics.
+    pub fn usage(&self) -> Vec<(String, Usage)> {
+        let meters = self.0.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.iter().map(|(name, meter)| (name.clone(), meter.usage())).collect()
     }
 
     /// The version in use.
     pub fn current(&self, name: &str) -> Option<Plugin> {
         self.0.table.load().get(name).map(|slot| slot.current.clone())
+    }
+
+    /// The same for one plugin.
+    pub fn usage_of(&self, name: &str) -> Usage {
+        let meters = self.0.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.get(name).map(|meter| meter.usage()).unwrap_or_default()
     }
 
     /// A version by its digest: in use, kept, or found by [`Registry::set_recall`]'s function, which may block for as long as a component
@@ -119,6 +141,7 @@ impl Registry {
         }
         self.current(name)?;
         let found = (self.0.recall.get()?.0)(name, digest)?;
+        self.count(name, &found);
         self.change(|table| {
             let slot = table.get_mut(name)?;
             if !slot.versions().any(|plugin| plugin.digest() == digest) {
@@ -167,6 +190,7 @@ impl Registry {
 
     /// Puts a version to use, under a new name or in place of another; answers the one that was in use. Atomic.
     pub fn swap(&self, name: &str, plugin: Plugin) -> Option<Plugin> {
+        self.count(name, &plugin);
         self.change(|table| match table.get_mut(name) {
             Some(slot) => Some(slot.replace(plugin.clone())),
             None => {

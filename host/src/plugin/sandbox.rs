@@ -31,6 +31,7 @@ impl Sandbox {
             Some(Trap::Interrupt) => CallError::Deadline { limit: limits.deadline },
             // A refused `memory.grow` is no trap: the guest is told, and gives up by one.
             _ if self.refused_memory => CallError::Memory { limit: limits.memory },
+            Some(Trap::StackOverflow) => CallError::Stack { frames: frames(error) },
             Some(trap) => {
                 let kind = trap.to_string();
                 CallError::Trap { kind: kind.trim_start_matches("wasm trap: ").to_owned(), frames: frames(error) }

@@ -34,11 +34,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 pub use self::error::UpgradeError;
-pub use self::state::{Counts, Failure, PluginState, VersionState};
+pub use self::state::{Counts, Failure, OnTrial, PluginState, VersionState};
 use super::plugin_sink::PluginSink;
 use crate::clock::Clock;
 use crate::plugin::store::{Index, Store};
-use crate::plugin::{Engine, PluginConfig, Registry};
+use crate::plugin::{Engine, PluginConfig, Registry, Usage};
 
 pub use crate::plugin::store::Who;
 
@@ -177,6 +177,7 @@ impl Upgrader {
             shadow: trials.shadow_state(name),
             last_failure: account.failure,
             counts: account.counts,
+            usage: self.0.registry.usage_of(name),
         })
     }
 
@@ -185,9 +186,24 @@ impl Upgrader {
         self.0.registry.names().iter().filter_map(|name| self.state(name)).collect()
     }
 
-    /// What happened since the start, by plugin; touches no disk. For metrics.
+    /// How upgrades ended since the start, by plugin; touches no disk. For metrics, as is [`Upgrader::usage`].
     pub fn counts(&self) -> Vec<(String, Counts)> {
         self.0.accounts().iter().map(|(name, account)| (name.clone(), account.counts)).collect()
+    }
+
+    /// What the calls of each plugin came to since the start: how many, for how long, with which faults. Touches no disk.
+    pub fn usage(&self) -> Vec<(String, Usage)> {
+        self.0.registry.usage()
+    }
+
+    /// Versions that are watched, or write along, by plugin; touches no disk.
+    pub fn on_trial(&self) -> Vec<(String, OnTrial)> {
+        let trials = self.0.registry.trials();
+        let one = |name: String| {
+            let (canary, shadow) = (trials.canary_state(&name), trials.shadow_state(&name));
+            (name, OnTrial { canary, shadow })
+        };
+        self.0.registry.names().into_iter().map(one).collect()
     }
 }
 

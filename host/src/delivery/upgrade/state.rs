@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::clock::UnixMs;
+use crate::plugin::Usage;
 use crate::plugin::store::Who;
 use crate::plugin::trials::{CanaryState, ShadowState};
 
@@ -27,6 +28,8 @@ pub struct PluginState {
     pub last_failure: Option<Failure>,
     /// How often what happened since the start.
     pub counts: Counts,
+    /// What its calls came to since the start.
+    pub usage: Usage,
 }
 
 /// One kept version.
@@ -61,7 +64,7 @@ pub struct Failure {
     pub error: String,
 }
 
-/// Counters since the start.
+/// How upgrades of a plugin ended since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Versions put to use.
@@ -72,4 +75,13 @@ pub struct Counts {
     pub rollbacks: u64,
     /// Rollbacks that the host decided on.
     pub automatic_rollbacks: u64,
+}
+
+/// What of a plugin is on trial.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OnTrial {
+    /// The version in use is being watched.
+    pub canary: Option<CanaryState>,
+    /// A version that writes along, or has.
+    pub shadow: Option<ShadowState>,
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::testing::{Guest, context, engine, event, limits};
 use super::super::units::{Size, Wait};
-use super::super::{CallError, Engine, EngineOptions, Limits, OutputRule, Plugin, wit};
+use super::super::{CallError, Engine, EngineOptions, Limits, OutputRule, Plugin, Registry, wit};
 
 fn begin(plugin: &Plugin) -> Result<wit::Step, CallError> {
     plugin.begin("{}", &[event()], &context())
@@ -61,8 +61,8 @@ fn a_crash_names_its_cause_and_its_place_and_harms_no_other_call() {
 #[test]
 fn endless_recursion_is_a_crash_of_the_plugin_alone() {
     let plugin = Guest::default().fields("(func $deep (call $deep))").runs("begin", "(call $deep)").load();
-    let CallError::Trap { kind, frames } = begin(&plugin).unwrap_err() else { panic!("no trap") };
-    assert_eq!((kind.as_str(), frames), ("call stack exhausted", vec!["deep".to_owned()]));
+    let error = begin(&plugin).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.code()), ("the plugin crashed: call stack exhausted in `deep`", "plugin-stack"));
 }
 
 #[test]
@@ -162,4 +162,22 @@ fn an_inbox_is_called_where_there_is_one() {
     assert_eq!(replied.answer.status, 200);
     let strict = Guest::default().interactive().answer("verify", json!({ "err": { "status": 401, "text": "old\n" } })).load();
     assert_eq!(strict.inbox_verify(&[], &request, 1), Ok(Err(wit::Refusal { status: 401, text: "old ".into() })));
+}
+
+#[test]
+fn what_a_version_in_use_does_is_counted_and_what_is_only_tried_is_not() {
+    let registry = Registry::default();
+    let (tried, first) = (Guest::default().load(), Guest::default().load());
+    begin(&tried).unwrap();
+    registry.swap("chat", first.clone());
+    begin(&first).unwrap();
+    let second = Guest::default().runs("begin", "unreachable").load();
+    registry.swap("chat", second.clone());
+    begin(&second).unwrap_err();
+    second.sign(&[], &outline(), 1).unwrap();
+    let [(name, usage)] = registry.usage().try_into().unwrap();
+    let calls = |name: &str| usage.functions.iter().find(|function| function.function == name).unwrap().calls;
+    assert_eq!((name.as_str(), calls("begin"), calls("sign"), calls("check")), ("chat", 2, 1, 0));
+    let faults: u64 = usage.faults.iter().map(|fault| fault.count).sum();
+    assert_eq!((faults, usage.faults.iter().find(|fault| fault.fault == "trap").map(|fault| fault.count)), (1, Some(1)));
 }
