@@ -13,6 +13,9 @@ use crate::clock::Clock;
 use crate::host::Plan;
 use crate::outbox::{ConnectorStatus, Filter, MessageDetail, MessageId, MessageSummary, Outbox};
 
+/// What to do about a number that is no message.
+const WHICH: &str = "`incident-sink dead-letters list` shows the numbers there are";
+
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -36,6 +39,29 @@ impl Store {
         let clock = Clock::system();
         let outbox = plan.outbox.build(plan.document.base(), clock.clone()).await.map_err(crate::host::HostError::from)?;
         Ok(Store::Own(outbox, clock))
+    }
+
+    /// The running host's; an error where none answers.
+    pub(super) async fn of_running_host(plan: &Plan) -> Result<Store, Failure> {
+        let running = Store::running(plan)?;
+        if running.answers().await {
+            return Ok(running);
+        }
+        let failure = Failure::Failed(format!("no host answers at {}", running.origin()));
+        Err(failure.next("start it with `incident-sink run`; without a host, `incident-sink outbox status` reads the outbox itself"))
+    }
+
+    /// Where it is, for people.
+    pub(super) fn origin(&self) -> &str {
+        match self {
+            Store::Running { base, .. } => base,
+            Store::Own(..) => "the outbox",
+        }
+    }
+
+    /// What a path of the running host's admin API answers.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.call(Method::GET, path).await
     }
 
     /// Has the running host try a component as a shadow.
@@ -155,7 +181,8 @@ impl Store {
         if !status.is_success() {
             let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
             let text = problem.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
-            return Err(Failure::Failed(format!("{text} (HTTP {})", status.as_u16())));
+            let failure = Failure::Failed(format!("{text} (HTTP {})", status.as_u16()));
+            return Err(if status == StatusCode::NOT_FOUND && text.contains("message") { failure.next(WHICH) } else { failure });
         }
         serde_json::from_slice(&body)
             .map_err(|error| Failure::Failed(format!("the running host gave an answer that this version cannot read: {error}")))
@@ -163,5 +190,7 @@ impl Store {
 }
 
 fn failed(error: crate::outbox::OutboxError) -> Failure {
-    Failure::Failed(error.to_string())
+    let missing = matches!(error, crate::outbox::OutboxError::NotFound(_));
+    let failure = Failure::Failed(error.to_string());
+    if missing { failure.next(WHICH) } else { failure }
 }

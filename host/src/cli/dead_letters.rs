@@ -1,11 +1,10 @@
 //! `dead-letters`: messages that will not be tried again by themselves.
 
-use std::io::IsTerminal;
-
 use clap::{Args, Subcommand};
 
 use super::client::Store;
-use super::output::{moment, say, say_json, table};
+use super::output::{moment, say, say_either, say_json, table};
+use super::progress::Progress;
 use super::{ConfigArg, Failure, setup};
 use crate::outbox::{Filter, MessageId, MessageSummary};
 
@@ -55,6 +54,9 @@ pub(super) struct Which {
     /// All of this connector.
     #[arg(long, value_name = "NAME")]
     connector: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -158,27 +160,26 @@ async fn show(store: &Store, id: MessageId, json: bool) -> Result<(), Failure> {
 
 async fn each(which: &Which, what: &str, replay: bool) -> Result<(), Failure> {
     let store = Store::open(&which.config.config).await?;
-    let done = each_of(&store, which, replay).await;
+    let done = each_of(&store, which, what, replay).await;
     store.close().await;
-    say(&format!("{} {what}", done?))
+    let ids: Vec<i64> = done?.iter().map(|id| id.0).collect();
+    say_either(which.json, &serde_json::json!({ what: ids }), || format!("{} {what}", ids.len()))
 }
 
-async fn each_of(store: &Store, which: &Which, replay: bool) -> Result<usize, Failure> {
+async fn each_of(store: &Store, which: &Which, what: &str, replay: bool) -> Result<Vec<MessageId>, Failure> {
     let mut ids = match which.id {
         Some(id) => vec![MessageId(id)],
         None => all(store, which.connector.as_deref()).await?.iter().map(|one| one.id).collect(),
     };
     ids.sort_unstable(); // the oldest first, as they were sent first
-    let count = ids.len();
-    for (done, id) in ids.into_iter().enumerate() {
+    let mut progress = Progress::new();
+    for (done, id) in ids.iter().enumerate() {
         if replay {
-            store.replay(id).await?
+            store.replay(*id).await?
         } else {
-            store.discard(id).await?
+            store.discard(*id).await?
         }
-        if count > 1 && std::io::stderr().is_terminal() {
-            eprint!("\r{} of {count}", done + 1);
-        }
+        progress.at(done + 1, ids.len(), what);
     }
-    Ok(count)
+    Ok(ids)
 }

@@ -8,17 +8,22 @@ mod connection;
 mod dead_letters;
 #[cfg(feature = "simulator")]
 mod demo;
+mod man;
 mod outbox;
 mod output;
+mod paint;
 mod plugin;
 mod plugin_keys;
 mod plugin_versions;
 mod preview;
+mod progress;
 mod run;
 mod schema;
 mod send;
 mod setup;
+mod top;
 mod validate;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +71,11 @@ enum Command {
     /// The outbox: what waits, where, and why.
     #[command(subcommand, after_help = "Example: incident-sink outbox status")]
     Outbox(outbox::OutboxCommand),
+    /// Shows the lanes of the running host, live.
+    #[command(
+        after_help = "Example: incident-sink top --interval 1s\n\nKeys: q quits, arrows and page keys scroll, s sorts by name or by need."
+    )]
+    Top(top::TopArgs),
     /// Messages that will not be tried again by themselves.
     #[command(subcommand, name = "dead-letters", after_help = "Example: incident-sink dead-letters list")]
     DeadLetters(dead_letters::DeadLettersCommand),
@@ -79,6 +89,12 @@ enum Command {
     /// Prints a completion script for a shell.
     #[command(after_help = "Example: incident-sink completions bash > /etc/bash_completion.d/incident-sink")]
     Completions(completions::CompletionsArgs),
+    /// Writes manual pages, one a command.
+    #[command(after_help = "Example: incident-sink man target/man")]
+    Man(man::ManArgs),
+    /// Prints the version, the contract's version and what was compiled in.
+    #[command(after_help = "Example: incident-sink version --json")]
+    Version(version::VersionArgs),
 }
 
 /// Why a command ended without doing its work.
@@ -88,6 +104,16 @@ enum Failure {
     Config(String),
     /// Anything else: exit code 1.
     Failed(String),
+}
+
+impl Failure {
+    /// The same, with what to call next on a line of its own.
+    fn next(self, hint: &str) -> Failure {
+        match self {
+            Failure::Config(text) => Failure::Config(format!("{text}\n{hint}")),
+            Failure::Failed(text) => Failure::Failed(format!("{text}\n{hint}")),
+        }
+    }
 }
 
 impl From<crate::host::HostError> for Failure {
@@ -113,11 +139,14 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::send(&args),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::Outbox(command) => outbox::outbox(&command),
+        Command::Top(args) => top::top(&args),
         Command::DeadLetters(command) => dead_letters::dead_letters(&command),
         Command::Schema(args) => schema::schema(&args),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => demo::demo(&args),
         Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
+        Command::Version(args) => version::version(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -132,8 +161,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The whole command line, for completions and man pages.
-fn command() -> clap::Command {
+/// The whole command line, for completions, manual pages and the reference.
+pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
@@ -143,9 +172,21 @@ mod tests {
     fn every_command_shows_an_example_in_its_help() {
         let command = super::command();
         command.clone().debug_assert();
+        shows_an_example(&command, "incident-sink");
+    }
+
+    /// The example is a command line that would be taken, and of this very command.
+    fn shows_an_example(command: &clap::Command, path: &str) {
         for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name());
             let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example: incident-sink"), "{} shows no example", sub.get_name());
+            let line = help.lines().next().and_then(|line| line.strip_prefix("Example: ")).unwrap_or_default();
+            assert!(line.starts_with(&path), "`{path}` shows no example of itself: {line}");
+            let words = line.split_whitespace().take_while(|word| !matches!(*word, "<" | ">" | "|"));
+            if let Err(error) = super::command().try_get_matches_from(words) {
+                panic!("the example of `{path}` is not taken: {error}");
+            }
+            shows_an_example(sub, &path);
         }
     }
 }

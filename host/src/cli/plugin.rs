@@ -37,6 +37,9 @@ pub(super) enum PluginCommand {
         /// `GET /api/plugins` what differs.
         #[arg(long, value_name = "MESSAGES", conflicts_with = "force", value_parser = clap::value_parser!(u32).range(1..=10_000))]
         shadow: Option<u32>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -54,6 +57,9 @@ pub(super) enum PluginCommand {
     Rollback {
         /// The plugin.
         name: String,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -74,6 +80,9 @@ pub(super) enum PluginCommand {
     Keygen {
         /// Where the private key goes; must not exist.
         file: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Signs a component: writes FILE.sig.
     #[command(after_help = "Example: incident-sink plugin sign --key plugins.key dingtalk.wasm")]
@@ -83,6 +92,9 @@ pub(super) enum PluginCommand {
         key: PathBuf,
         /// The component.
         file: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Checks the signature of a component.
     #[command(after_help = "Example: incident-sink plugin verify --key plugins.key.pub dingtalk.wasm")]
@@ -92,6 +104,9 @@ pub(super) enum PluginCommand {
         keys: Vec<String>,
         /// The component.
         file: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -105,13 +120,15 @@ pub(super) fn plugin(command: &PluginCommand) -> Result<(), Failure> {
                 .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
             if *json { output::say_json(&seen) } else { output::say(&seen.to_string()) }
         }
-        PluginCommand::Install { file, force, shadow, config } => plugin_versions::install(file, *force, *shadow, &config.config),
+        PluginCommand::Install { file, force, shadow, json, config } => {
+            plugin_versions::install(file, plugin_versions::How { force: *force, shadow: *shadow, json: *json }, &config.config)
+        }
         PluginCommand::List { json, config } => plugin_versions::list(*json, &config.config),
-        PluginCommand::Rollback { name, config } => plugin_versions::rollback(name, &config.config),
+        PluginCommand::Rollback { name, json, config } => plugin_versions::rollback(name, *json, &config.config),
         PluginCommand::Test { file, connector_config, json } => test(file, connector_config.as_deref(), *json),
-        PluginCommand::Keygen { file } => plugin_keys::keygen(file),
-        PluginCommand::Sign { key, file } => plugin_keys::sign(key, file),
-        PluginCommand::Verify { keys, file } => plugin_keys::verify(keys, file),
+        PluginCommand::Keygen { file, json } => plugin_keys::keygen(file, *json),
+        PluginCommand::Sign { key, file, json } => plugin_keys::sign(key, file, *json),
+        PluginCommand::Verify { keys, file, json } => plugin_keys::verify(keys, file, *json),
     }
 }
 

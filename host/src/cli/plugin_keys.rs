@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::plugin::read;
@@ -14,13 +15,15 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 }
 
 /// Makes a key pair. The private key is its owner's alone, and overwrites nothing.
-pub(super) fn keygen(file: &Path) -> Result<(), Failure> {
+pub(super) fn keygen(file: &Path, json: bool) -> Result<(), Failure> {
     let pair = signature::generate().map_err(failed)?;
     let mut public = file.as_os_str().to_owned();
     public.push(".pub");
     write_new(file, pair.private_pem.as_bytes(), 0o600)?;
     write_new(Path::new(&public), pair.public_pem.as_bytes(), 0o644)?;
-    output::say(&format!("trusted_keys = [\"{}\"]", pair.public.to_base64()))
+    let key = pair.public.to_base64();
+    let told = json!({ "private": file, "public": Path::new(&public), "trusted_key": key });
+    output::say_either(json, &told, || format!("trusted_keys = [\"{key}\"]"))
 }
 
 fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
@@ -35,17 +38,17 @@ fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
 }
 
 /// Writes `FILE.sig`.
-pub(super) fn sign(key: &Path, file: &Path) -> Result<(), Failure> {
+pub(super) fn sign(key: &Path, file: &Path, json: bool) -> Result<(), Failure> {
     let pem = Zeroizing::new(read(key)?);
     let pem = std::str::from_utf8(&pem).map_err(|_| failed(signature::SignatureError::PrivateKey))?;
     let text = signature::sign(pem, &read(file)?).map_err(failed)?;
     let path = signature::path_of(file);
     std::fs::write(&path, text).map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))?;
-    output::say(&format!("wrote {}", path.display()))
+    output::say_either(json, &json!({ "signature": path }), || format!("wrote {}", path.display()))
 }
 
 /// Checks `FILE.sig`.
-pub(super) fn verify(keys: &[String], file: &Path) -> Result<(), Failure> {
+pub(super) fn verify(keys: &[String], file: &Path, json: bool) -> Result<(), Failure> {
     let text = |key: &String| match std::fs::read_to_string(key) {
         Ok(pem) => pem,
         // No file of that name: the key itself.
@@ -54,9 +57,11 @@ pub(super) fn verify(keys: &[String], file: &Path) -> Result<(), Failure> {
     let keys = signature::parse_keys(&keys.iter().map(text).collect::<Vec<_>>())
         .map_err(|_| Failure::Config("a key is neither a file with an ed25519 public key in PEM nor the base64 of one".to_owned()))?;
     let signature = signature::read(file).map_err(|error| match error {
-        signature::SignatureError::Missing { path, source } => Failure::Failed(format!("cannot read {}: {source}", path.display())),
+        signature::SignatureError::Missing { path, source } => Failure::Failed(format!("cannot read {}: {source}", path.display()))
+            .next("`incident-sink plugin sign --key KEYFILE FILE` writes it"),
         error => failed(error),
     })?;
     let key = signature::verify(&keys, &read(file)?, &signature).map_err(failed)?;
-    output::say(&format!("signed by {}", key.to_base64()))
+    let key = key.to_base64();
+    output::say_either(json, &json!({ "signed_by": key }), || format!("signed by {key}"))
 }

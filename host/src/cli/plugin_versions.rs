@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::client::Store;
 use super::plugin::read;
 use super::{Failure, output, setup};
@@ -18,7 +20,12 @@ use crate::plugin::{Engine, EngineOptions, Limits, Plugin, signature};
 fn failed(error: UpgradeError) -> Failure {
     match error {
         UpgradeError::Unknown(_) => Failure::Config(error.to_string()),
-        error => Failure::Failed(error.to_string()),
+        UpgradeError::Load(_) | UpgradeError::Golden { .. } => Failure::Failed(format!("{error}; nothing was changed"))
+            .next("`incident-sink plugin test FILE` runs every check on a component"),
+        UpgradeError::NoEarlier(_) => {
+            Failure::Failed(error.to_string()).next("`incident-sink plugin list` shows the versions that are kept")
+        }
+        error => Failure::Failed(format!("{error}; nothing was changed")),
     }
 }
 
@@ -33,8 +40,19 @@ async fn upgrader(plan: &Plan) -> Result<Upgrader, Failure> {
     Ok(Sinks::build(plan, &Clock::system(), Arc::new(OpenLinks)).await?.upgrader)
 }
 
+/// How to install, and how to tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// Also an older version.
+    pub(super) force: bool,
+    /// Only write so many messages along.
+    pub(super) shadow: Option<u32>,
+    /// As JSON.
+    pub(super) json: bool,
+}
+
 /// Verifies a component and puts it to use, under the name that it gives itself.
-pub(super) fn install(file: &Path, force: bool, shadow: Option<u32>, config: &Path) -> Result<(), Failure> {
+pub(super) fn install(file: &Path, how: How, config: &Path) -> Result<(), Failure> {
     let plan = plan(config)?;
     let bytes = read(file)?;
     let signature = signature::read(file).ok();
@@ -44,9 +62,13 @@ pub(super) fn install(file: &Path, force: bool, shadow: Option<u32>, config: &Pa
     let seen = Plugin::load(&engine, &bytes, &limits).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
     let name = seen.descriptor().name.clone();
     let Some(there) = plan.plugins.get(&name) else { return Err(failed(UpgradeError::Unknown(name))) };
-    if let Some(messages) = shadow {
+    if let Some(messages) = how.shadow {
         setup::runtime()?.block_on(Store::shadow(&plan, &name, bytes, signature, messages))?;
-        return output::say(&format!("{name} {} writes the next {messages} messages along; nothing is swapped", seen.descriptor().version));
+        let version = seen.descriptor().version.to_string();
+        let told = json!({ "name": name, "version": version, "shadow": messages, "changed": false });
+        return output::say_either(how.json, &told, || {
+            format!("{name} {version} writes the next {messages} messages along; nothing is swapped")
+        });
     }
     let first = !plan.document.base().join(&there.path).exists();
     let installed = setup::runtime()?.block_on(async {
@@ -54,19 +76,19 @@ pub(super) fn install(file: &Path, force: bool, shadow: Option<u32>, config: &Pa
             true => Upgrader::empty(engine, plan.plugins.clone(), plan.document.base(), Clock::system()),
             false => upgrader(&plan).await?,
         };
-        let options = InstallOptions { force, shadow: None };
+        let options = InstallOptions { force: how.force, shadow: None };
         upgrader.install(&name, bytes, signature, Who::Cli, options).await.map_err(failed)
     })?;
-    tell(&installed)
+    tell(&installed, how.json)
 }
 
-fn tell(installed: &Installed) -> Result<(), Failure> {
+fn tell(installed: &Installed, json: bool) -> Result<(), Failure> {
     let Installed { name, version, digest, before, changed } = installed;
-    match (changed, before) {
-        (false, _) => output::say(&format!("{name} {version} is in use already ({digest})")),
-        (true, Some(before)) => output::say(&format!("{name} {version} is in use instead of {before} ({digest})")),
-        (true, None) => output::say(&format!("{name} {version} is in use ({digest})")),
-    }
+    output::say_either(json, installed, || match (changed, before) {
+        (false, _) => format!("{name} {version} is in use already ({digest})"),
+        (true, Some(before)) => format!("{name} {version} is in use instead of {before} ({digest})"),
+        (true, None) => format!("{name} {version} is in use ({digest})"),
+    })
 }
 
 /// Lists the kept versions.
@@ -99,8 +121,8 @@ fn short(digest: &str) -> String {
 }
 
 /// Goes back one version.
-pub(super) fn rollback(name: &str, config: &Path) -> Result<(), Failure> {
+pub(super) fn rollback(name: &str, json: bool, config: &Path) -> Result<(), Failure> {
     let plan = plan(config)?;
     let back = setup::runtime()?.block_on(async { upgrader(&plan).await?.rollback(name, Who::Cli).await.map_err(failed) })?;
-    tell(&back)
+    tell(&back, json)
 }

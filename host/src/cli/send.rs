@@ -1,10 +1,12 @@
 //! `send`: events from standard input, through routing and the outbox, until all are delivered.
 
-use std::io::{self, BufReader, IsTerminal};
+use std::io::{self, BufReader};
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::progress::Progress;
 use super::{ConfigArg, Failure, output, run, setup};
 use crate::host::{Control, Host, Options};
 use crate::outbox::Filter;
@@ -17,6 +19,9 @@ pub(super) struct SendArgs {
     /// Sends every event to this connector, whatever the actions say.
     #[arg(long, value_name = "NAME")]
     connector: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -51,11 +56,12 @@ pub(super) fn send(args: &SendArgs) -> Result<(), Failure> {
         ran?;
         let (totals, left) = sent?;
         let dead = after?.saturating_sub(before);
-        output::say(&format!(
-            "{} accepted, {} duplicates, {} rejected, {dead} dead letters, {left} still waiting",
-            totals.accepted, totals.duplicates, totals.rejected
-        ))?;
-        if dead > 0 || totals.rejected > 0 {
+        let ndjson::Totals { accepted, duplicates, rejected } = totals;
+        let told = json!({ "accepted": accepted, "duplicates": duplicates, "rejected": rejected, "dead": dead, "waiting": left });
+        output::say_either(args.json, &told, || {
+            format!("{accepted} accepted, {duplicates} duplicates, {rejected} rejected, {dead} dead letters, {left} still waiting")
+        })?;
+        if dead > 0 || rejected > 0 {
             return Err(Failure::Failed("not everything was delivered; see `incident-sink dead-letters list`".to_owned()));
         }
         if left > 0 {
@@ -72,13 +78,12 @@ async fn through(control: &Control, stop: &CancellationToken) -> Result<(ndjson:
     let cx = SourceContext { name: Arc::from("stdin"), intake: control.intake().clone(), clock: control.clock().clone() };
     let totals = ndjson::take_in(cx, BufReader::new(io::stdin()), stop.clone()).await.map_err(Failure::Failed)?;
     let progress = async {
-        let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
+        let (mut every, mut line) = (tokio::time::interval(std::time::Duration::from_secs(1)), Progress::new());
         loop {
             every.tick().await;
-            if io::stderr().is_terminal()
-                && let Ok(left) = left(control).await
-            {
-                eprint!("\r{left} events left \u{1b}[K");
+            // What cannot be counted now is counted in a second.
+            if let Ok(left) = left(control).await {
+                line.left(left, "events");
             }
         }
     };
@@ -87,11 +92,7 @@ async fn through(control: &Control, stop: &CancellationToken) -> Result<(ndjson:
         () = stop.cancelled() => {}
         () = progress => {}
     }
-    let left = left(control).await?;
-    if io::stderr().is_terminal() {
-        eprint!("\r\u{1b}[K");
-    }
-    Ok((totals, left))
+    Ok((totals, left(control).await?))
 }
 
 async fn left(control: &Control) -> Result<u64, Failure> {

@@ -10,7 +10,11 @@ use super::Failure;
 
 /// Reads and checks a config.
 pub(super) fn plan(path: &Path) -> Result<Plan, Failure> {
-    let document = Document::load(path)?;
+    let document = Document::load(path).map_err(|errors| {
+        let failure = Failure::from(errors);
+        let hint = "name a config with --config FILE or INCIDENT_SINK_CONFIG; `incident-sink validate` checks it";
+        if path.exists() { failure } else { failure.next(hint) }
+    })?;
     Ok(Plan::read(document)?)
 }
 

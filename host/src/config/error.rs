@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::names_a_secret;
 use super::place::Position;
 
@@ -15,7 +17,7 @@ use super::place::Position;
 /// let error = document.get::<String>(&["connectors", "ops", "type"]).unwrap_err();
 /// assert_eq!(error.to_string(), "incident-sink.toml:2:8: connectors.ops.type: expected a string, found 7");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
     /// The file, as it was named.
     pub file: Arc<str>,

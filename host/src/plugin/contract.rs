@@ -12,7 +12,7 @@ use super::wit;
 /// The package that the contract is.
 const PACKAGE: &str = "incident-sink:plugin";
 /// The version that this host was built with. Plugins of any 1.x run: a host *calls* a plugin, and what 1.0 requires is frozen.
-pub(super) const VERSION: &str = "1.0.0";
+pub(crate) const VERSION: &str = "1.0.0";
 
 /// Where the functions of a plugin are.
 pub(super) struct Exports {

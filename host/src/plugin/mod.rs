@@ -42,6 +42,7 @@ pub mod units;
 
 pub use call::{CallError, Plugin};
 pub use config::{Canary, PluginConfig};
+pub(crate) use contract::VERSION as CONTRACT_VERSION;
 pub use descriptor::Descriptor;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use inspect::Inspection;
