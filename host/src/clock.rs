@@ -1,6 +1,7 @@
 //! Time, injected: the system's, or one that a test or the demo lets run faster.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -19,6 +20,8 @@ struct Inner {
     start_ms: UnixMs,
     /// Simulated milliseconds in each real one; 1 is the system's clock.
     rate: u32,
+    /// How far the time of day was set, in milliseconds.
+    stepped: AtomicI64,
 }
 
 impl Default for Clock {
@@ -35,12 +38,18 @@ impl Clock {
 
     /// A clock that starts now and runs `rate` times as fast. A rate of 0 counts as 1.
     pub fn scaled(rate: u32) -> Self {
-        Clock(Arc::new(Inner { start: Instant::now(), start_ms: wall_ms(), rate: rate.max(1) }))
+        Clock(Arc::new(Inner { start: Instant::now(), start_ms: wall_ms(), rate: rate.max(1), stepped: AtomicI64::new(0) }))
     }
 
     /// The time of day.
     pub fn now(&self) -> UnixMs {
-        if self.0.rate == 1 { wall_ms() } else { self.steady() }
+        let time = if self.0.rate == 1 { wall_ms() } else { self.steady() };
+        time.saturating_add(self.0.stepped.load(Ordering::Relaxed))
+    }
+
+    /// Sets the time of day forward or back, as somebody who corrects the system's clock does. For tests.
+    pub fn step(&self, by_ms: i64) {
+        self.0.stepped.fetch_add(by_ms, Ordering::Relaxed);
     }
 
     /// The time of day at the start of this run plus the time passed since: never steps.
@@ -82,5 +91,15 @@ mod tests {
         let first = clock.steady();
         std::thread::sleep(Duration::from_millis(2));
         assert!(clock.steady() >= first + 2000);
+    }
+
+    #[test]
+    fn a_step_sets_the_time_of_day_and_nothing_else() {
+        let clock = Clock::scaled(10);
+        let (now, steady) = (clock.now(), clock.steady());
+        clock.step(-3_600_000);
+        assert!(clock.now() < now && clock.steady() >= steady);
+        clock.step(7_200_000);
+        assert!(clock.now() >= now + 3_600_000);
     }
 }

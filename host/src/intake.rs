@@ -143,7 +143,8 @@ impl Inner {
                 }
             }
         }
-        let taken = self.outbox.accept(self.clock.now(), incoming.clone(), unreadable).await.inspect_err(|error| {
+        // The outbox's times are steady: a clock that is set back or forward makes no event too old, and none forgotten too early.
+        let taken = self.outbox.accept(self.clock.steady(), incoming.clone(), unreadable).await.inspect_err(|error| {
             error!(%source, %error, "The outbox did not take a batch in; its sender is told to come again.");
         })?;
         self.announce(source, &incoming, &taken);

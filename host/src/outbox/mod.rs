@@ -286,7 +286,8 @@ pub struct Filter {
     pub limit: usize,
 }
 
-/// A durable outbox. Every method that changes something answers after the change is synced to disk.
+/// A durable outbox. Every method that changes something answers after the change is synced to disk. All times given to it are
+/// [`crate::clock::Clock::steady`]'s.
 ///
 /// All are cancel-safe in this sense: a call that is dropped has happened or has not, never half.
 #[async_trait]
@@ -340,7 +341,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// Every connector that has anything in the outbox.
     async fn status(&self) -> Result<Vec<ConnectorStatus>, OutboxError>;
 
-    /// Forgets delivered messages and dedup keys older than this, a bounded piece at a time. `true` while there is more.
+    /// Forgets delivered messages, what could not be read, and dedup keys older than this, a bounded piece at a time. `true` while there is
+    /// more.
     async fn prune(&self, delivered_before: UnixMs, seen_before: UnixMs) -> Result<bool, OutboxError>;
 
     /// What it knows of incidents and responses. `None` where it keeps none: then nobody can respond, and nothing is caught up with.

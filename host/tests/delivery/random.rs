@@ -1,14 +1,16 @@
-//! Random outcomes, random events, random restarts: nothing is lost, turned round, sent too fast, or sent after it was refused.
+//! Random outcomes, random events, random restarts, an outbox that fails at random: nothing is lost, turned round, sent too fast, or sent
+//! after it was refused.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use incident_sink::clock::Clock;
 use incident_sink::delivery::Pace;
 use incident_sink::outbox::Outbox;
 use proptest::prelude::*;
 
-use crate::support::{Act, Fake, Host, open, worst};
+use crate::flaky::{Flaky, Mishap};
+use crate::support::{Act, Fake, Host, open, ops, worst};
 
 const PACE: Pace = Pace { messages: 4, window_ms: 20_000, penalty_ms: 60_000 };
 
@@ -27,15 +29,25 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+fn mishap() -> impl Strategy<Value = Option<Mishap>> {
+    prop_oneof![4 => Just(None), 1 => Just(Some(Mishap::Before)), 1 => Just(Some(Mishap::After))]
+}
+
 /// What happened: everything that was ever sent, and the events that ended as dead letters.
-async fn live(acts: Vec<Act>, bursts: Vec<Vec<u8>>) -> (Arc<Fake>, HashSet<String>, usize) {
+async fn live(acts: Vec<Act>, bursts: Vec<Vec<u8>>, mishaps: Vec<Option<Mishap>>) -> (Arc<Fake>, HashSet<String>, usize) {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = Fake::new(&Clock::scaled(2_000));
     sink.pace = Some(PACE);
     let sink = Arc::new(sink);
     let hangs = acts.iter().filter(|act| matches!(act, Act::Hang)).count();
     sink.will(acts);
-    let mut host = Host::of(&folder, &sink).await;
+    let mishaps = Arc::new(Mutex::new(mishaps));
+    let start = async || {
+        let mishaps = Arc::clone(&mishaps);
+        let wrap = |outbox| Arc::new(Flaky::new(outbox, move |_| mishaps.lock().unwrap().pop().flatten())) as Arc<dyn Outbox>;
+        Host::with(&folder, &sink.clock(), vec![ops(&sink)], wrap).await
+    };
+    let mut host = start().await;
     let mut number = 0;
     for burst in &bursts {
         let events: Vec<_> = burst.iter().map(|incident| (number += 1, open(&incident.to_string(), number)).1).collect();
@@ -53,7 +65,7 @@ async fn live(acts: Vec<Act>, bursts: Vec<Vec<u8>>) -> (Arc<Fake>, HashSet<Strin
             break;
         }
         host.crash().await;
-        host = Host::of(&folder, &sink).await;
+        host = start().await;
     }
     host.drained().await;
     let mut dead = HashSet::new();
@@ -73,9 +85,10 @@ proptest! {
     fn nothing_is_lost_turned_round_too_fast_or_sent_after_it_was_refused(
         acts in prop::collection::vec(act(), 0..25),
         bursts in prop::collection::vec(prop::collection::vec(0u8..6, 1..15), 1..5),
+        mishaps in prop::collection::vec(mishap(), 0..40),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (sink, dead, number) = runtime.block_on(live(acts, bursts.clone()));
+        let (sink, dead, number) = runtime.block_on(live(acts, bursts.clone(), mishaps));
         let (sent, shown) = (sink.sent(), sink.shown());
 
         let times: Vec<i64> = sent.iter().map(|sent| sent.at).collect();

@@ -197,8 +197,18 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the outbox in `folder` and starts the lanes.
     pub(crate) async fn start(folder: &TempDir, clock: &Clock, connectors: Vec<Connector>) -> Host {
+        Host::with(folder, clock, connectors, |outbox| outbox).await
+    }
+
+    /// As [`Host::start`]; the lanes get the outbox as `wrap` makes it.
+    pub(crate) async fn with(
+        folder: &TempDir,
+        clock: &Clock,
+        connectors: Vec<Connector>,
+        wrap: impl FnOnce(Arc<SqliteOutbox>) -> Arc<dyn Outbox>,
+    ) -> Host {
         let outbox = Arc::new(SqliteOutbox::open(folder.path(), &SqliteConfig::default(), clock.clone()).await.unwrap());
-        let dispatcher = Dispatcher::new(clock.clone(), outbox.clone(), by_name(connectors));
+        let dispatcher = Dispatcher::new(clock.clone(), wrap(outbox.clone()), by_name(connectors));
         dispatcher.start().await.unwrap();
         Host { clock: clock.clone(), outbox, dispatcher }
     }
@@ -212,7 +222,7 @@ impl Host {
     pub(crate) async fn put(&self, connector: &str, events: impl IntoIterator<Item = Event>) {
         let incoming = |event| Incoming { source: "test".into(), event: Arc::new(event), connectors: vec![connector.into()] };
         let events: Vec<Incoming> = events.into_iter().map(incoming).collect();
-        let taken = self.outbox.accept(self.clock.now(), events, vec![]).await.unwrap();
+        let taken = self.outbox.accept(self.clock.steady(), events, vec![]).await.unwrap();
         assert!(taken.iter().all(|taken| *taken == Taken::New));
     }
 

@@ -20,7 +20,7 @@ use crate::outbox::{Outbox, OutboxConfig, OutboxError};
 pub struct SqliteConfig {
     /// The file; a relative path starts at the config's folder. It is made where there is none.
     pub path: PathBuf,
-    /// How long delivered messages are kept for people to look at.
+    /// How long delivered messages, and bodies that could not be read, are kept for people to look at.
     pub history: Span,
     /// How long an event's id is remembered, so that the same event is not taken twice.
     pub dedup_window: Span,

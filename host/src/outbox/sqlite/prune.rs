@@ -11,6 +11,8 @@ use crate::outbox::MessageId;
 
 /// The most rows that one piece takes away, so that no commit waits long behind it.
 const PIECE: i64 = 1_000;
+/// The most unreadable bodies that one piece takes away; each may have 64 KiB.
+const BODIES: i64 = 100;
 /// The most keys remembered, whatever the window says: about 100 MB. Beyond it the oldest are forgotten early.
 pub(super) const MAX_SEEN: usize = 2_000_000;
 /// The most free pages given back to the file system in one piece.
@@ -19,10 +21,11 @@ const VACUUM_PAGES: i64 = 256;
 /// Forgets one piece; `true` while there is more.
 pub(super) fn prune(desk: &mut Desk<'_>, delivered_before: UnixMs, seen_before: UnixMs) -> Result<bool, Fault> {
     let more_messages = prune_delivered(desk, delivered_before)?;
+    let more_bodies = prune_unreadable(desk, delivered_before)?;
     let more_seen = prune_seen(desk, seen_before)?;
     let more_incidents = incidents::prune(desk, delivered_before, PIECE)?;
     let more_responses = responses::prune(desk, delivered_before, PIECE)?;
-    Ok(more_messages || more_seen || more_incidents || more_responses)
+    Ok(more_messages || more_bodies || more_seen || more_incidents || more_responses)
 }
 
 fn prune_delivered(desk: &mut Desk<'_>, before: UnixMs) -> Result<bool, Fault> {
@@ -46,6 +49,18 @@ fn prune_delivered(desk: &mut Desk<'_>, before: UnixMs) -> Result<bool, Fault> {
         messages::delete(desk, *id)?;
     }
     Ok(rows >= PIECE)
+}
+
+/// What could not be read is for people to look at, as the history is.
+fn prune_unreadable(desk: &mut Desk<'_>, before: UnixMs) -> Result<bool, Fault> {
+    let gone = desk
+        .db
+        .prepare_cached(
+            "DELETE FROM unreadable WHERE id IN (SELECT id FROM (SELECT id, at FROM unreadable ORDER BY id LIMIT ?2) WHERE at < ?1)",
+        )?
+        .execute(params![before, BODIES])? as i64;
+    desk.ledger.count_unreadable(-gone);
+    Ok(gone >= BODIES)
 }
 
 fn prune_seen(desk: &mut Desk<'_>, before: UnixMs) -> Result<bool, Fault> {

@@ -185,7 +185,7 @@ impl Writer {
 
     /// Forgets what is over; `true` while there is more.
     fn chores(&mut self) -> bool {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let (delivered_before, seen_before) = (now.saturating_sub(self.limits.history_ms), now.saturating_sub(self.limits.dedup_ms));
         let more = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let told = Arc::clone(&more);
