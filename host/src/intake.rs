@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::outbox::{ConnectorName, Incoming, Outbox, OutboxError, Taken, Unreadable};
 use crate::route::Routes;
+use crate::telemetry::metrics::IntakeMetrics;
 
 /// The most items in one transaction; a larger batch becomes several.
 pub const MAX_BATCH: usize = 1000;
@@ -66,6 +67,7 @@ struct Inner {
     routes: Arc<ArcSwap<Routes>>,
     wake: Wake,
     observers: ArcSwap<Vec<Observer>>,
+    metrics: IntakeMetrics,
     /// Closed when the intake is; holds the batches in progress.
     batches: TaskTracker,
 }
@@ -75,7 +77,13 @@ type Item = (usize, Result<Event, Unreadable>);
 impl Intake {
     /// Makes the door of an outbox. `routes` may be swapped at any time: each batch takes those of its moment.
     pub fn new(clock: Clock, outbox: Arc<dyn Outbox>, routes: Arc<ArcSwap<Routes>>, wake: Wake) -> Self {
-        Intake(Arc::new(Inner { clock, outbox, routes, wake, observers: ArcSwap::default(), batches: TaskTracker::new() }))
+        let (observers, metrics, batches) = (ArcSwap::default(), IntakeMetrics::default(), TaskTracker::new());
+        Intake(Arc::new(Inner { clock, outbox, routes, wake, observers, metrics, batches }))
+    }
+
+    /// What it has counted.
+    pub fn metrics(&self) -> &IntakeMetrics {
+        &self.0.metrics
     }
 
     /// Adds somebody who is told of every event.
@@ -88,6 +96,7 @@ impl Intake {
     /// Cancel-safe: a sender that goes away cannot leave events on disk whose lanes were not woken.
     pub async fn accept(&self, source: &Arc<str>, items: Vec<Result<Event, Unreadable>>) -> Result<Report, IntakeError> {
         if self.0.batches.is_closed() {
+            self.0.metrics.refused(source, true);
             return Err(IntakeError::Closing);
         }
         let (inner, source) = (Arc::clone(&self.0), Arc::clone(source));
@@ -145,9 +154,11 @@ impl Inner {
         }
         // The outbox's times are steady: a clock that is set back or forward makes no event too old, and none forgotten too early.
         let taken = self.outbox.accept(self.clock.steady(), incoming.clone(), unreadable).await.inspect_err(|error| {
+            self.metrics.refused(source, false);
             error!(%source, %error, "The outbox did not take a batch in; its sender is told to come again.");
         })?;
         self.announce(source, &incoming, &taken);
+        self.metrics.rejected(source, rejected.len());
         for Rejected { index, error } in rejected.iter().take(LOGGED_ITEMS) {
             warn!(%source, index, %error, "An item could not be read and is kept as a dead letter.");
         }
@@ -173,6 +184,7 @@ impl Inner {
         for (Incoming { event, connectors, .. }, taken) in incoming.iter().zip(taken) {
             debug!(%source, event = event.id, incident = event.incident_id, kind = event.kind.as_str(), connectors = connectors.len(),
                 duplicate = *taken == Taken::Duplicate, "An event was taken in.");
+            self.metrics.event(source, event.kind.as_str(), *taken == Taken::New, !connectors.is_empty());
             for observer in observers.iter() {
                 observer(event, *taken);
             }

@@ -22,6 +22,8 @@ use tls::{Tls, TlsError};
 
 pub use tls::TlsFiles;
 
+use crate::telemetry::metrics::HttpMetrics;
+
 /// The wait after a failed `accept`, most often for a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the files of a certificate are looked at.
@@ -92,6 +94,7 @@ pub struct Server {
     addr: SocketAddr,
     tls: Option<Tls>,
     limits: Limits,
+    measure: Option<(&'static str, HttpMetrics)>,
 }
 
 impl Server {
@@ -100,12 +103,18 @@ impl Server {
         let tls = tls.map(Tls::load).transpose()?;
         let listener = TcpListener::bind(addr).await.map_err(|error| ServerError::Bind { addr, error })?;
         let addr = listener.local_addr().map_err(|error| ServerError::Bind { addr, error })?;
-        Ok(Server { listener, addr, tls, limits: Limits::default() })
+        Ok(Server { listener, addr, tls, limits: Limits::default(), measure: None })
     }
 
     /// Sets other limits.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Counts its answers, under this name.
+    pub fn measured(mut self, name: &'static str, metrics: HttpMetrics) -> Self {
+        self.measure = Some((name, metrics));
         self
     }
 
@@ -121,12 +130,12 @@ impl Server {
 
     /// The same with routes that may be swapped while it serves: each request takes those of its moment.
     pub async fn run_live(self, router: Arc<ArcSwap<Router>>, stop: CancellationToken, grace: Duration) {
-        let Server { listener, addr, tls, limits } = self;
+        let Server { listener, addr, tls, limits, measure } = self;
         info!(%addr, tls = tls.is_some(), "A server listens.");
         let mut connections = JoinSet::new();
         let renewal = renew(tls.clone(), stop.clone());
         let accepting = accept(&listener, limits, &stop, |stream, peer, permit| {
-            let service = Service { router: Arc::clone(&router), peer, limits };
+            let service = Service { router: Arc::clone(&router), peer, limits, measure: measure.clone() };
             let (tls, stop) = (tls.clone(), stop.clone());
             connections.spawn(async move {
                 let _permit = permit;

@@ -4,6 +4,8 @@
 //! [`Redactor`] on its way out, so that a credential that some library puts into a message does not get out either.
 
 mod credential;
+pub mod metrics;
+pub mod process;
 pub mod redact;
 
 use std::io::{self, IsTerminal, Write};

@@ -44,15 +44,6 @@ pub(super) fn answer<T: serde::Serialize>(value: &T) -> Answer {
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", error.to_string()).into())
 }
 
-/// `GET /readyz`: whether events can be taken in, and why not.
-pub(super) async fn ready(State(control): State<Control>) -> Response {
-    match control.outbox().ready().await {
-        Ok(()) if control.intake().is_closed() => Problem::come_again("the host is stopping", 5).into_response(),
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => trouble(&error).into_response(),
-    }
-}
-
 /// `GET /api/outbox`: one line a connector, every configured one.
 pub(super) async fn outbox(State(control): State<Control>) -> Answer {
     let mut lines = control.outbox().status().await.map_err(|error| trouble(&error))?;

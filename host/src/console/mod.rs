@@ -5,6 +5,7 @@
 
 mod api;
 mod guard;
+mod health;
 mod plugins;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::server::Server;
 /// Takes the admin address; what it answers runs as a service of the host.
 pub async fn serve(control: Control) -> Result<Service, HostError> {
     let plan = control.plan();
-    let server = Server::bind(plan.settings.admin.listen, None).await?;
+    let server = Server::bind(plan.settings.admin.listen, None).await?.measured("admin", control.metrics().http.clone());
     let grace = plan.settings.server.grace.duration();
     let routes = routes(control);
     Ok(Box::new(move |stop: CancellationToken| Box::pin(server.run(routes, stop, grace))))
@@ -31,6 +32,7 @@ pub fn routes(control: Control) -> Router {
     let plan = control.clone();
     let guard = Arc::new(guard::Guard::new(move || plan.plan().settings.admin.token.clone()));
     let api = Router::new()
+        .route("/metrics", get(health::metrics))
         .route("/api/outbox", get(api::outbox))
         .route("/api/connectors", get(api::connectors))
         .route("/api/connectors/{name}/test", post(api::test))
@@ -43,5 +45,5 @@ pub fn routes(control: Control) -> Router {
         .route("/api/plugins/{name}", put(plugins::install).layer(DefaultBodyLimit::max(plugins::UPLOAD)))
         .route("/api/plugins/{name}/rollback", post(plugins::rollback))
         .layer(axum::middleware::from_fn_with_state(guard, guard::check));
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(api::ready)).merge(api).with_state(control)
+    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).merge(api).with_state(control)
 }

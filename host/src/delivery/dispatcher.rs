@@ -14,10 +14,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use super::backoff;
-use super::budget::Budgets;
+use super::budget::{self, Budgets};
 use super::lane::{Connector, Lane, Memory, Next, Shared};
+use super::policy::Policy;
 use crate::clock::Clock;
 use crate::outbox::{ConnectorName, Outbox, OutboxError, Reason};
+use crate::telemetry::metrics::DeliveryMetrics;
 
 /// Every connector, by name.
 pub type Connectors = HashMap<ConnectorName, Arc<Connector>>;
@@ -50,9 +52,9 @@ struct Running {
 impl Dispatcher {
     /// Owns nothing yet that runs.
     pub fn new(clock: Clock, outbox: Arc<dyn Outbox>, connectors: Connectors) -> Self {
-        let started = clock.steady();
+        let (started, metrics) = (clock.steady(), DeliveryMetrics::default());
         Dispatcher(Arc::new(Inner {
-            shared: Shared { clock, outbox, budgets: Budgets::default(), stop: CancellationToken::new(), started },
+            shared: Shared { clock, outbox, budgets: Budgets::default(), metrics, stop: CancellationToken::new(), started },
             connectors: ArcSwap::from_pointee(connectors),
             lanes: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -111,6 +113,18 @@ impl Dispatcher {
     /// The connectors as they are now.
     pub fn connectors(&self) -> Arc<Connectors> {
         self.0.connectors.load_full()
+    }
+
+    /// What the lanes have counted.
+    pub fn metrics(&self) -> &DeliveryMetrics {
+        &self.0.shared.metrics
+    }
+
+    /// The month that a connector is in, and what whoever pays for it has used of that month's budget.
+    pub fn used(&self, policy: &Policy) -> (String, u32) {
+        let month = budget::month(self.0.shared.clock.now(), &policy.zone);
+        let used = self.0.shared.budgets.used(&policy.payer, &month);
+        (month, used)
     }
 
     /// How many lanes have something to do.
@@ -179,8 +193,14 @@ impl Inner {
                     // A replay, a discard or another change came between the look and the act.
                     debug!(connector = &**name, %error, "Lane met a change of the outbox; looking again.");
                 }
-                Ok(Err(error)) => error!(connector = &**name, %error, "Lane cannot use the outbox; trying again."),
-                Err(_) => error!(connector = &**name, "Lane panicked; starting it again."),
+                Ok(Err(error)) => {
+                    self.shared.metrics.failed(false);
+                    error!(connector = &**name, %error, "Lane cannot use the outbox; trying again.");
+                }
+                Err(_) => {
+                    self.shared.metrics.failed(true);
+                    error!(connector = &**name, "Lane panicked; starting it again.");
+                }
             }
             memory.interrupted = true;
             troubles += 1;
@@ -222,12 +242,14 @@ impl Inner {
         let waiting = self.shared.outbox.waiting(name, 1_000).await?;
         if !waiting.is_empty() {
             error!(connector = &**name, events = waiting.len(), "Events became a dead letter: the config has no such connector.");
+            self.shared.metrics.dead(name, &reason.code);
             self.shared.outbox.bury(name, waiting.iter().map(|entry| entry.seq).collect(), reason, now).await?;
             return Ok(Next::Again);
         }
         let state = self.shared.outbox.lane(name).await?;
         let Some(open) = state.open else { return Ok(Next::Idle) };
-        error!(connector = &**name, message = open.id.0, "Message became a dead letter: the config has no such connector.");
+        self.shared.metrics.dead(name, &reason.code);
+        error!(connector = &**name, message_id = open.id.0, "Message became a dead letter: the config has no such connector.");
         let attempt = crate::outbox::AttemptRecord { at: now, took_ms: 0, outcome: "rejected".to_owned(), reason: reason.clone() };
         self.shared.outbox.settle(open.id, crate::outbox::Settle::Dead { reason }, attempt, state.pace).await?;
         Ok(Next::Again)

@@ -31,6 +31,7 @@ use super::policy::Policy;
 use super::{IncidentSink, MessageContext, pace};
 use crate::clock::{Clock, UnixMs};
 use crate::outbox::{ConnectorName, LaneState, NewMessage, OpenMessage, Outbox, OutboxError, PaceLog, Reason, Settle, Waiting};
+use crate::telemetry::metrics::DeliveryMetrics;
 
 /// How many waiting events a lane looks at for one digest.
 const LOOKAHEAD: usize = 4_096;
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) budgets: Budgets,
+    pub(super) metrics: DeliveryMetrics,
     /// Cancelled when no new message may be begun.
     pub(super) stop: CancellationToken,
     /// When this process began, for logs from an earlier one.
@@ -107,7 +109,7 @@ impl Lane<'_> {
         let now = self.shared.clock.steady();
         if let Some(reason) = self.hopeless(&open, &state.pace, now) {
             let attempt = record(now, 0, "rejected", &reason);
-            let flight = Flight { id: open.id, created_at: open.created_at, unknown: open.unknown, events: open.events.len() };
+            let flight = Flight::of(&open);
             self.settle(&flight, open.attempts, Settle::Dead { reason }, attempt, &state.pace).await;
             return Ok(Next::Again);
         }
@@ -129,8 +131,7 @@ impl Lane<'_> {
         let month = self.count(&mut state.pace);
         self.shared.outbox.attempt(open.id, draft.clone(), state.pace.clone(), now).await?;
         self.charge(&month);
-        let flight = Flight { id: open.id, created_at: open.created_at, unknown: open.unknown, events: open.events.len() };
-        self.drive(flight, cx, draft, state.pace).await
+        self.drive(Flight::of(&open), cx, draft, state.pace).await
     }
 
     /// Why an open message is not worth another attempt, if so.
@@ -174,13 +175,13 @@ impl Lane<'_> {
             Err(reason) => return self.fault_fresh(&picks, reason).await,
         };
         let covers: Vec<i64> = covers.iter().flat_map(|pick| pick.seqs.iter().copied()).collect();
-        let events = covers.len();
+        let flight = Flight::fresh(&covers, waiting, now);
         pace::begun(pace, &mut state.pace, now);
         let month = self.count(&mut state.pace);
         let (connector, pace) = (self.connector.name.clone(), state.pace.clone());
         let id = self.shared.outbox.open(NewMessage { connector, key, covers, draft: draft.clone(), pace, at: now }).await?;
         self.charge(&month);
-        self.drive(Flight { id, created_at: now, unknown: false, events }, cx, draft, state.pace).await
+        self.drive(flight(id), cx, draft, state.pace).await
     }
 
     /// How many incidents one message may be for. After a fault one at a time, so that a poisonous one takes no other with it.
@@ -205,7 +206,8 @@ impl Lane<'_> {
     async fn bury(&self, seqs: Vec<i64>, reason: Reason, now: UnixMs) -> Result<(), OutboxError> {
         let (events, code, text, advice) = (seqs.len(), reason.code.clone(), reason.text.clone(), reason.advice.clone());
         let message = self.shared.outbox.bury(&self.connector.name, seqs, reason, now).await?;
-        error!(connector = &*self.connector.name, message = message.0, events, code, text, advice, "Events became a dead letter.");
+        self.shared.metrics.dead(&self.connector.name, &code);
+        error!(connector = &*self.connector.name, message_id = message.0, events, code, text, advice, "Events became a dead letter.");
         Ok(())
     }
 

@@ -34,9 +34,14 @@ pub fn free(pace: Option<Pace>, log: &PaceLog, now: UnixMs) -> u32 {
         return 0;
     }
     let Some(pace) = pace else { return u32::MAX };
+    pace.messages.saturating_sub(used(pace, log, now))
+}
+
+/// How many messages count in the window.
+pub fn used(pace: Pace, log: &PaceLog, now: UnixMs) -> u32 {
     let since = now.saturating_sub(i64::from(pace.window_ms)).saturating_sub(margin(pace));
     let used = log.sends.iter().filter(|sent| **sent > since).count();
-    pace.messages.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+    u32::try_from(used).unwrap_or(u32::MAX)
 }
 
 /// When the next digest should leave: spread over the window, so that there is always room for what comes next.

@@ -1,6 +1,8 @@
 //! The whole, assembled: a [`Plan`] from a config, a [`Host`] from a plan, and its life from start to stop.
 
 mod error;
+mod health;
+mod metrics;
 pub mod native;
 pub mod plan;
 mod respond;
@@ -8,16 +10,19 @@ pub mod sinks;
 mod test_connection;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use error::HostError;
+pub use health::{Health, Trouble};
+pub use metrics::MetricsError;
 pub use plan::Plan;
 pub use sinks::Sinks;
 pub use test_connection::{test_connection, test_event};
@@ -30,6 +35,7 @@ use crate::outbox::{ConnectorName, Outbox};
 use crate::route::Routes;
 use crate::server::{Server, TlsFiles};
 use crate::source::{SourceContext, SourceTask};
+use crate::telemetry::metrics::Metrics;
 
 /// What an embedding program may choose.
 #[derive(Clone, Default)]
@@ -54,6 +60,13 @@ struct Parts {
     outbox: Arc<dyn Outbox>,
     dispatcher: Dispatcher,
     intake: Intake,
+    metrics: Metrics,
+    /// The counters, to be written out.
+    registry: Registry,
+    /// Held while a page of metrics is written.
+    page: tokio::sync::Mutex<()>,
+    /// Why the host takes nothing in any more.
+    stopping: OnceLock<String>,
 }
 
 /// A config in use, and what was built from it.
@@ -94,6 +107,11 @@ impl Control {
         self.0.routes.load_full()
     }
 
+    /// What the host has counted. [`Control::page_of_metrics`] writes it out.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// The door.
     pub fn intake(&self) -> &Intake {
         &self.0.intake
@@ -129,9 +147,28 @@ impl Host {
         let wake = dispatcher.clone();
         let routes = Arc::new(ArcSwap::from_pointee(Routes::new(plan.actions.clone())));
         let intake = Intake::new(clock.clone(), outbox.clone(), Arc::clone(&routes), Arc::new(move |names| wake.wake(names)));
+        let metrics = Metrics {
+            intake: intake.metrics().clone(),
+            delivery: dispatcher.metrics().clone(),
+            outbox: outbox.metrics().unwrap_or_default(),
+            ..Metrics::default()
+        };
+        metrics.config.started(clock.now());
+        let registry = metrics.registry();
         let setup = ArcSwap::from_pointee(Setup { plan: Arc::new(plan), sinks: Arc::new(sinks) });
         let mut host = Host {
-            control: Control(Arc::new(Parts { setup, routes, clock, outbox, dispatcher, intake })),
+            control: Control(Arc::new(Parts {
+                setup,
+                routes,
+                clock,
+                outbox,
+                dispatcher,
+                intake,
+                metrics,
+                registry,
+                page: tokio::sync::Mutex::default(),
+                stopping: OnceLock::new(),
+            })),
             server: None,
             routes: Router::new(),
             tasks: Vec::new(),
@@ -154,7 +191,7 @@ impl Host {
         }
         let server = &plan.settings.server;
         let tls = server.tls.as_ref().map(|tls| TlsFiles::beside(plan.document.base(), tls));
-        self.server = Some(Server::bind(server.listen, tls).await?);
+        self.server = Some(Server::bind(server.listen, tls).await?.measured("public", parts.metrics.http.clone()));
         Ok(())
     }
 
@@ -212,6 +249,9 @@ impl Host {
                 },
             }
         }
+        let why = ended.as_ref().err().map_or_else(|| "it is stopping".to_owned(), |error| format!("it is stopping: {error}"));
+        // Set here alone.
+        let _ = parts.stopping.set(why);
         inner.cancel();
         let end = parts.end(running, sources, grace);
         tokio::select! {

@@ -30,6 +30,7 @@ impl Host {
             links,
             languages: languages(&plan),
             listeners: listeners(&control.sinks().connectors),
+            metrics: control.metrics().ilert.clone(),
         };
         let responder = Responder::build(config, needs).map_err(|error| HostError::Start(error.to_string()))?;
         if let Some(responder) = responder {

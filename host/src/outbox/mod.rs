@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 use crate::event::Event;
+use crate::telemetry::metrics::OutboxMetrics;
 
 /// A connector's name.
 pub type ConnectorName = Arc<str>;
@@ -347,6 +348,11 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// What it knows of incidents and responses. `None` where it keeps none: then nobody can respond, and nothing is caught up with.
     fn book(&self) -> Option<&dyn book::Book> {
+        None
+    }
+
+    /// What it has counted, where it counts.
+    fn metrics(&self) -> Option<OutboxMetrics> {
         None
     }
 

@@ -48,7 +48,7 @@ pub use engine::{Engine, EngineError, EngineOptions};
 pub use inspect::Inspection;
 pub use limits::Limits;
 pub use load::LoadError;
-pub use meter::Usage;
+pub use meter::{BOUNDS_US, Usage};
 pub use output::OutputRule;
 pub use registry::Registry;
 

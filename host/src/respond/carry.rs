@@ -111,6 +111,12 @@ async fn attempt(shared: &Shared, response: Response) -> Result<(), OutboxError>
             Step::Failed(error.to_string())
         }
     };
+    let result = match &step {
+        Step::Done(_) => "done",
+        Step::Failed(_) => "failed",
+        Step::Again { .. } | Step::Made { .. } => "retry",
+    };
+    shared.ilert.metrics().response(ask.verb.as_str(), result);
     shared.book().step(response.id, step, shared.clock.now()).await?;
     shared.moved.send_modify(|count| *count = count.wrapping_add(1));
     Ok(())

@@ -15,6 +15,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::config::Ilert;
 use crate::event::Status;
 use crate::secret::Secret;
+use crate::telemetry::metrics::ApiMetrics;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +61,21 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// A word for metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            ApiError::Limited(_) => "limited",
+            ApiError::Unreachable(_) => "unreachable",
+            ApiError::Trouble(_) => "trouble",
+            ApiError::Key(_) => "key",
+            ApiError::IntegrationKey => "integration_key",
+            ApiError::NotFound => "not_found",
+            ApiError::Plan(_) => "plan",
+            ApiError::Refused(_) => "refused",
+            ApiError::Unreadable(_) => "unreadable",
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_temporary(&self) -> bool {
         matches!(self, ApiError::Limited(_) | ApiError::Unreachable(_) | ApiError::Trouble(_) | ApiError::Unreadable(_))
@@ -171,6 +187,7 @@ pub struct IlertClient {
     account: Account,
     people: BTreeMap<String, Account>,
     events: Option<Account>,
+    metrics: ApiMetrics,
 }
 
 impl IlertClient {
@@ -192,7 +209,13 @@ impl IlertClient {
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(&path);
         let events = config.integration_key.as_ref().map(Account::new);
-        Ok(Some(IlertClient { http, base, clock, account: Account::new(api_key), people, events }))
+        Ok(Some(IlertClient { http, base, clock, account: Account::new(api_key), people, events, metrics: ApiMetrics::default() }))
+    }
+
+    /// Counts its calls there.
+    pub fn measured(mut self, metrics: ApiMetrics) -> IlertClient {
+        self.metrics = metrics;
+        self
     }
 
     /// Whether comments can be written.
@@ -215,26 +238,46 @@ impl IlertClient {
         self.put(id, "resolve", person).await
     }
 
-    async fn put(&self, id: &str, verb: &str, person: Option<&str>) -> Result<Alert, ApiError> {
+    /// What it has counted.
+    pub(super) fn metrics(&self) -> &ApiMetrics {
+        &self.metrics
+    }
+
+    fn counted<T>(&self, call: &'static str, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        self.metrics.request(call, result.as_ref().map_or_else(ApiError::word, |_| "ok"));
+        result
+    }
+
+    async fn put(&self, id: &str, verb: &'static str, person: Option<&str>) -> Result<Alert, ApiError> {
         let account = person.and_then(|person| self.people.get(person)).unwrap_or(&self.account);
-        let request = self.request(account, Purpose::Respond, Method::PUT, self.url(&["alerts", id, verb]))?;
-        // iLert's servers want a length although there is no body.
-        let (_, _, body) = self.send(account, request.body("")).await?;
-        Alert::read(parse(&body)?)
+        let put = async {
+            let request = self.request(account, Purpose::Respond, Method::PUT, self.url(&["alerts", id, verb]))?;
+            // iLert's servers want a length although there is no body.
+            let (_, _, body) = self.send(account, request.body("")).await?;
+            Alert::read(parse(&body)?)
+        };
+        self.counted(verb, put.await)
     }
 
     /// An alert as it is now.
     pub async fn get(&self, id: &str, purpose: Purpose) -> Result<Alert, ApiError> {
-        let mut request = self.request(&self.account, purpose, Method::GET, self.url(&["alerts", id]))?;
-        if purpose == Purpose::Look {
-            request = request.timeout(LOOK_TIMEOUT);
-        }
-        let (_, _, body) = self.send(&self.account, request).await?;
-        Alert::read(parse(&body)?)
+        let get = async {
+            let mut request = self.request(&self.account, purpose, Method::GET, self.url(&["alerts", id]))?;
+            if purpose == Purpose::Look {
+                request = request.timeout(LOOK_TIMEOUT);
+            }
+            let (_, _, body) = self.send(&self.account, request).await?;
+            Alert::read(parse(&body)?)
+        };
+        self.counted("get", get.await)
     }
 
     /// A page of the open alerts with its tag; `None` where it is still that of `known`.
     pub async fn list_open(&self, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
+        self.counted("list", self.page_of_open(start, known).await)
+    }
+
+    async fn page_of_open(&self, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
         let mut url = self.url(&["alerts"]);
         url.set_query(Some(&format!("states=PENDING&states=ACCEPTED&start-index={start}&max-results={PAGE}")));
         let mut request = self.request(&self.account, Purpose::Reconcile, Method::GET, url)?;
@@ -263,11 +306,12 @@ impl IlertClient {
             "comments": [{ "creator": comment.who, "content": comment.text }],
         });
         let request = self.http.post(self.url(&["events"])).header(http::header::CONTENT_TYPE, "application/json").body(body.to_string());
-        match self.send(account, request).await {
+        let sent = match self.send(account, request).await {
             // Nothing else in an event can be absent.
             Err(ApiError::NotFound | ApiError::Key(_)) => Err(ApiError::IntegrationKey),
             sent => sent.map(|_| ()),
-        }
+        };
+        self.counted("comment", sent)
     }
 
     fn url(&self, path: &[&str]) -> Url {

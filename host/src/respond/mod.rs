@@ -46,6 +46,7 @@ use crate::config::Ilert;
 use crate::delivery::listener::Listeners;
 use crate::intake::Intake;
 use crate::outbox::Outbox;
+use crate::telemetry::metrics::ApiMetrics;
 
 /// Pages made at once; more visitors are asked to come again.
 const PAGES: usize = 64;
@@ -68,6 +69,8 @@ pub struct Needs {
     pub languages: BTreeMap<String, String>,
     /// The connectors that people can write to, should their plugins listen.
     pub listeners: Listeners,
+    /// Where calls and results are counted.
+    pub metrics: ApiMetrics,
 }
 
 /// Why there is no responder.
@@ -91,8 +94,9 @@ pub struct Responder {
 impl Responder {
     /// `None` without `ilert.api_key`: then the host receives only. Looks at nothing, spawns nothing.
     pub fn build(config: &Ilert, needs: Needs) -> Result<Option<Responder>, RespondError> {
-        let Needs { clock, outbox, intake, links, languages, listeners } = needs;
+        let Needs { clock, outbox, intake, links, languages, listeners, metrics } = needs;
         let Some(ilert) = IlertClient::new(config, clock.clone())? else { return Ok(None) };
+        let ilert = ilert.measured(metrics);
         if outbox.book().is_none() {
             return Err(RespondError::Outbox);
         }

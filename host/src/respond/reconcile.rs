@@ -50,7 +50,9 @@ pub(super) async fn run(shared: Arc<Shared>, every: Duration, grace: Duration, s
     let mut pages = Pages::default();
     loop {
         let all = async {
-            match reconcile(&shared, &mut pages, grace).await {
+            let found = reconcile(&shared, &mut pages, grace).await;
+            shared.ilert.metrics().reconciled(found.as_ref().ok().copied());
+            match found {
                 Ok(0) => debug!("Nothing was missed."),
                 Ok(events) => info!(events, "What no webhook told of was caught up with."),
                 Err(error) => warn!(%error, "iLert's open alerts could not be compared with what was received; tried again later."),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -22,6 +23,7 @@ use tracing::debug;
 use super::Limits;
 use super::tls::Tls;
 use crate::source::problem::Problem;
+use crate::telemetry::metrics::HttpMetrics;
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -32,17 +34,22 @@ pub(super) struct Service {
     pub(super) router: Arc<ArcSwap<Router>>,
     pub(super) peer: SocketAddr,
     pub(super) limits: Limits,
+    pub(super) measure: Option<(&'static str, HttpMetrics)>,
 }
 
 impl Service {
     async fn answer(self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        let router = Router::clone(&self.router.load());
-        match tokio::time::timeout(self.limits.request, router.oneshot(request)).await {
-            Ok(response) => response,
-            Err(_) => Ok(Problem::come_again("the request took too long", 10).into_response()),
+        let (router, begun) = (Router::clone(&self.router.load()), Instant::now());
+        let response = match tokio::time::timeout(self.limits.request, router.oneshot(request)).await {
+            Ok(Ok(response)) => response,
+            Err(_) => Problem::come_again("the request took too long", 10).into_response(),
+        };
+        if let Some((server, metrics)) = &self.measure {
+            metrics.answered(server, response.status().as_u16(), begun.elapsed());
         }
+        Ok(response)
     }
 }
 

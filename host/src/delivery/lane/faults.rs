@@ -65,7 +65,7 @@ impl Lane<'_> {
                     // Nothing was sent, so no attempt is counted.
                     Settle::Again { at, unknown: open.unknown, counts: false, reason: reason.clone() }
                 };
-                let flight = Flight { id: open.id, created_at: open.created_at, unknown: open.unknown, events: open.events.len() };
+                let flight = Flight::of(open);
                 let record = record(self.shared.clock.steady(), 0, "fault", &reason);
                 self.settle(&flight, open.attempts, settle, record, log).await;
                 Ok(None)

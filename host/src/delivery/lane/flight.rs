@@ -1,16 +1,19 @@
 //! A message from its first request to its outcome.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tracing::error;
 
-use super::words::{panicked, record, tell, too_old};
+use super::words::{panicked, record, tell, too_old, trace};
 use super::{Lane, Next};
 use crate::clock::UnixMs;
 use crate::delivery::{Attempt, MessageContext, Outcome, backoff, pace};
-use crate::outbox::{AttemptRecord, Draft, MessageId, OutboxError, PaceLog, Reason, Settle};
+use crate::event::Event;
+use crate::outbox::{AttemptRecord, Draft, MessageId, OpenMessage, OutboxError, PaceLog, Reason, Settle, Waiting};
 
 /// A receiver that limits without saying for how long, of a sink without a penalty of its own.
 const DEFAULT_PENALTY_MS: u64 = 60_000;
@@ -24,7 +27,28 @@ pub(super) struct Flight {
     pub(super) created_at: UnixMs,
     /// Whether an earlier attempt may have arrived.
     pub(super) unknown: bool,
-    pub(super) events: usize,
+    /// When the oldest of its events was accepted.
+    pub(super) accepted_at: UnixMs,
+    pub(super) events: Vec<Arc<Event>>,
+}
+
+impl Flight {
+    /// Of a message that is tried again.
+    pub(super) fn of(open: &OpenMessage) -> Flight {
+        Flight::with(open.id, open.created_at, open.unknown, &open.events)
+    }
+
+    /// Of a message that is about to be opened, for some of the events that wait; its id follows.
+    pub(super) fn fresh(covers: &[i64], waiting: Vec<Waiting>, now: UnixMs) -> impl FnOnce(MessageId) -> Flight + use<> {
+        let covers: HashSet<i64> = covers.iter().copied().collect();
+        let events: Vec<Waiting> = waiting.into_iter().filter(|entry| covers.contains(&entry.seq)).collect();
+        move |id| Flight::with(id, now, false, &events)
+    }
+
+    fn with(id: MessageId, created_at: UnixMs, unknown: bool, events: &[Waiting]) -> Flight {
+        let accepted_at = events.iter().map(|entry| entry.accepted_at).min().unwrap_or(created_at);
+        Flight { id, created_at, unknown, accepted_at, events: events.iter().map(|entry| Arc::clone(&entry.event)).collect() }
+    }
 }
 
 impl Lane<'_> {
@@ -37,6 +61,7 @@ impl Lane<'_> {
         mut log: PaceLog,
     ) -> Result<Next, OutboxError> {
         let pace = self.pace();
+        trace(&self.connector.name, &flight, cx.attempt, "sending");
         loop {
             let began = self.shared.clock.steady();
             let attempt = AssertUnwindSafe(self.connector.sink.attempt(&draft, &cx)).catch_unwind().await;
@@ -122,10 +147,12 @@ impl Lane<'_> {
     /// host stops; a refusal is final.
     pub(super) async fn settle(&self, flight: &Flight, attempt: u32, settle: Settle, record: AttemptRecord, log: &PaceLog) {
         tell(&self.connector.name, flight, attempt, &record, &settle);
+        trace(&self.connector.name, flight, attempt, &record.outcome);
+        self.measure(flight, &record, &settle);
         loop {
             let written = self.shared.outbox.settle(flight.id, settle.clone(), record.clone(), log.clone()).await;
             let Err(error) = written else { return };
-            error!(connector = &*self.connector.name, message = flight.id.0, %error, "Failed to write an outcome down.");
+            error!(connector = &*self.connector.name, message_id = flight.id.0, %error, "Failed to write an outcome down.");
             if matches!(error, OutboxError::NotFound(_) | OutboxError::Conflict(_) | OutboxError::Closed) {
                 return;
             }
@@ -133,6 +160,19 @@ impl Lane<'_> {
                 () = self.shared.stop.cancelled() => return,
                 () = self.shared.clock.sleep(AGAIN) => {}
             }
+        }
+    }
+
+    fn measure(&self, flight: &Flight, record: &AttemptRecord, settle: &Settle) {
+        let (metrics, connector) = (&self.shared.metrics, &self.connector.name);
+        metrics.attempt(connector, &record.outcome, Duration::from_millis(record.took_ms), &record.reason.code);
+        match settle {
+            Settle::Delivered { .. } => {
+                let delay = self.shared.clock.steady().saturating_sub(flight.accepted_at);
+                metrics.delivered(connector, flight.events.len(), Duration::from_millis(u64::try_from(delay).unwrap_or_default()));
+            }
+            Settle::Dead { reason } => metrics.dead(connector, &reason.code),
+            Settle::Again { .. } => {}
         }
     }
 }

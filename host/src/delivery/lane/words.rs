@@ -1,6 +1,6 @@
 //! What people are told of a lane's messages: reasons, records, one log line for each attempt.
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::Flight;
 use crate::clock::UnixMs;
@@ -37,16 +37,33 @@ pub(super) fn panicked() -> Reason {
 
 /// One structured line for each attempt.
 pub(super) fn tell(connector: &str, flight: &Flight, attempt: u32, record: &AttemptRecord, settle: &Settle) {
-    let (message, events, took_ms, outcome) = (flight.id.0, flight.events, record.took_ms, &record.outcome);
+    let (message_id, events, took_ms, outcome) = (flight.id.0, flight.events.len(), record.took_ms, &record.outcome);
+    // Of a digest each event has a line of its own, see `trace`.
+    let event = if let [event] = flight.events.as_slice() { Some(event.id.as_str()) } else { None };
     match settle {
-        Settle::Delivered { .. } => info!(connector, message, attempt, took_ms, events, outcome, "Delivered message."),
+        Settle::Delivered { .. } => info!(connector, message_id, event, attempt, took_ms, events, outcome, "Delivered message."),
         Settle::Again { reason, .. } => {
             let (code, text) = (&reason.code, &reason.text);
-            warn!(connector, message, attempt, took_ms, events, outcome, code, text, "Message will be tried again.");
+            warn!(connector, message_id, event, attempt, took_ms, events, outcome, code, text, "Message will be tried again.");
         }
         Settle::Dead { reason } => {
             let (code, text, advice) = (&reason.code, &reason.text, &reason.advice);
-            error!(connector, message, attempt, took_ms, events, outcome, code, text, advice, "Message became a dead letter.");
+            error!(connector, message_id, event, attempt, took_ms, events, outcome, code, text, advice, "Message became a dead letter.");
         }
+    }
+}
+
+/// One line for each event of a message: what is done with it, or what came of it.
+pub(super) fn trace(connector: &str, flight: &Flight, attempt: u32, step: &str) {
+    for event in &flight.events {
+        debug!(
+            connector,
+            message_id = flight.id.0,
+            event = event.id,
+            incident = event.incident_id,
+            attempt,
+            step,
+            "An event's message is on its way."
+        );
     }
 }

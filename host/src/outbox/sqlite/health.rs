@@ -4,11 +4,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::telemetry::metrics::OutboxMetrics;
+
 /// Whether the writer works.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     /// No job is taken any more.
     pub(super) closed: AtomicBool,
+    pub(super) metrics: OutboxMetrics,
     state: Mutex<State>,
 }
 
@@ -36,7 +39,8 @@ impl Health {
     }
 
     /// It is over.
-    pub(super) fn ended(&self, committed: bool) {
+    pub(super) fn ended(&self, jobs: usize, committed: bool) {
+        self.metrics.transaction(jobs, self.stuck_for(), committed);
         self.set(State { busy_since: None, committed: committed.then(Instant::now) });
     }
 

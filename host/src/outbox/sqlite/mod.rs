@@ -61,6 +61,7 @@ use super::{
     NewMessage, Outbox, OutboxError, PaceLog, Reason, Settle, Taken, Unreadable, Waiting,
 };
 use crate::clock::{Clock, UnixMs};
+use crate::telemetry::metrics::OutboxMetrics;
 
 /// The most jobs that wait for the writer; further callers wait in turn.
 const QUEUE: usize = 1_024;
@@ -243,6 +244,10 @@ impl Outbox for SqliteOutbox {
 
     fn book(&self) -> Option<&dyn Book> {
         Some(self)
+    }
+
+    fn metrics(&self) -> Option<OutboxMetrics> {
+        Some(self.health.metrics.clone())
     }
 
     async fn ready(&self) -> Result<(), OutboxError> {

@@ -74,9 +74,10 @@ impl Writer {
             _ => None,
         };
         if !jobs.is_empty() {
+            let count = jobs.len();
             self.health.begun();
             let committed = self.transact(jobs);
-            self.health.ended(committed);
+            self.health.ended(count, committed);
             self.checkpoint_if_due();
         }
         closed

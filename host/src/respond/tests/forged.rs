@@ -57,6 +57,7 @@ fn needs(host: &Host) -> Needs {
         links: Some(host.links.clone()),
         languages: BTreeMap::new(),
         listeners: Listeners::new(),
+        metrics: Default::default(),
     }
 }
 

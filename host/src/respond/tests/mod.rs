@@ -91,6 +91,7 @@ impl World {
             links: Some(links.clone()),
             languages,
             listeners: Listeners::new(),
+            metrics: Default::default(),
         };
         let responder = Responder::build(&config, needs).unwrap().unwrap();
         let webhook: IlertWebhookConfig = serde_json::from_value(json!({})).unwrap();
