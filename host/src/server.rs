@@ -131,7 +131,8 @@ impl Server {
     /// The same with routes that may be swapped while it serves: each request takes those of its moment.
     pub async fn run_live(self, router: Arc<ArcSwap<Router>>, stop: CancellationToken, grace: Duration) {
         let Server { listener, addr, tls, limits, measure } = self;
-        info!(%addr, tls = tls.is_some(), "A server listens.");
+        let server = measure.as_ref().map(|(name, _)| *name);
+        info!(%addr, server, tls = tls.is_some(), "A server listens.");
         let mut connections = JoinSet::new();
         let renewal = renew(tls.clone(), stop.clone());
         let accepting = accept(&listener, limits, &stop, |stream, peer, permit| {

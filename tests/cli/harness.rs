@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use incident_sink::clock::Clock;
@@ -10,6 +11,9 @@ use incident_sink::simulator::dingtalk::{DingTalk, Options, Robot};
 
 /// The secret of every robot here.
 pub(crate) const SECRET: &str = "SECtests0123456789abcdef";
+
+/// The password of the webhook here.
+pub(crate) const PASSWORD: &str = "pass-of-the-webhook";
 
 /// The component that `cargo xtask build-plugins` makes.
 pub(crate) fn component() -> PathBuf {
@@ -44,7 +48,7 @@ impl Place {
     pub(crate) fn with_connector(url: &str, secret: &str) -> Place {
         Place::new(&format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[plugins.dingtalk]\npath = \"{{plugin}}\"\n\
-             [sources.ilert]\ntype = \"ilert_webhook\"\nusername = \"ilert\"\npassword = \"pass\"\n\
+             [sources.ilert]\ntype = \"ilert_webhook\"\nusername = \"ilert\"\npassword = \"{PASSWORD}\"\n\
              [connectors.ops]\ntype = \"dingtalk\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n[connectors.ops.delivery]\npace = \"none\"\n\
              [[actions]]\nconnector = \"ops\"\n"
         ))
@@ -63,26 +67,47 @@ impl Place {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
+        let output = self.command(args).output().unwrap();
+        look_through(self.0.path(), &output);
+        output
     }
 
     /// Starts the host and waits until it listens.
     pub(crate) fn start(&self) -> Running {
-        let mut child = self.command(&["run"]).stderr(Stdio::piped()).spawn().unwrap();
+        self.start_with(&[])
+    }
+
+    /// As [`Place::start`], with further arguments.
+    pub(crate) fn start_with(&self, args: &[&str]) -> Running {
+        let args: Vec<&str> = ["run"].iter().chain(args).copied().collect();
+        let mut child = self.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut addr = None;
+        let (mut public, mut admin) = (None, None);
         let mut log = String::new();
-        while addr.is_none() {
+        while public.is_none() || admin.is_none() {
             let line = lines.next().unwrap_or_else(|| panic!("the host ended early:\n{log}")).unwrap();
-            if line.contains("Ready.") {
-                let at = line.split("addr=").nth(1).unwrap();
-                addr = Some(at.split_whitespace().next().unwrap().to_owned());
+            if line.contains("A server listens.") {
+                let server = if line.contains("admin") { &mut admin } else { &mut public };
+                *server = Some(address(&line));
             }
             log.push_str(&line);
             log.push('\n');
         }
-        let rest = std::thread::spawn(move || lines.map_while(Result::ok).fold(log, |log, line| log + &line + "\n"));
-        Running { child, url: format!("http://{}/webhooks/ilert", addr.unwrap()), log: Some(rest) }
+        let log = Arc::new(Mutex::new(log));
+        let written = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                written.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let url = format!("http://{}/webhooks/ilert", public.unwrap());
+        Running { child, url, admin: format!("http://{}", admin.unwrap()), folder: self.0.path().to_owned(), log, reader: Some(reader) }
+    }
+
+    /// As [`Place::start`], and keeps the folder.
+    pub(crate) fn start_and_keep(self) -> (Place, Running) {
+        let running = self.start();
+        (self, running)
     }
 }
 
@@ -90,14 +115,28 @@ impl Place {
 pub(crate) struct Running {
     child: Child,
     pub(crate) url: String,
-    log: Option<std::thread::JoinHandle<String>>,
+    /// Where the admin server is.
+    pub(crate) admin: String,
+    folder: PathBuf,
+    log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Running {
+    /// What it has written so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a signal: `TERM`, `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// SIGTERM, and what it wrote.
     pub(crate) fn stop(mut self) -> (i32, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         let until = Instant::now() + Duration::from_secs(40);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -106,7 +145,8 @@ impl Running {
             assert!(Instant::now() < until, "the host does not stop");
             std::thread::sleep(Duration::from_millis(20));
         };
-        (status.code().unwrap_or(-1), self.log.take().unwrap().join().unwrap())
+        self.reader.take().unwrap().join().unwrap();
+        (status.code().unwrap_or(-1), self.log())
     }
 }
 
@@ -115,14 +155,42 @@ impl Drop for Running {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        if !std::thread::panicking() {
+            crate::leak::check(&self.folder, "the log", &self.log());
+        }
     }
+}
+
+/// The address that a line of the log names, in text or JSON.
+fn address(line: &str) -> String {
+    let at = line.find("127.0.0.1:").unwrap();
+    line[at..].split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next().unwrap().to_owned()
+}
+
+/// Asks the admin server.
+pub(crate) async fn ask(running: &Running, path: &str, accept: &str) -> (u16, String) {
+    incident_sink::delivery::http::install_crypto();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("{}{path}", running.admin)).header("accept", accept).send().await.unwrap();
+    let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+    crate::leak::check(&running.folder, path, &body);
+    (status, body)
+}
+
+/// What a command wrote shows no secret.
+fn look_through(folder: &Path, output: &Output) {
+    crate::leak::check(folder, "standard output", &String::from_utf8_lossy(&output.stdout));
+    crate::leak::check(folder, "standard error", &String::from_utf8_lossy(&output.stderr));
 }
 
 /// Posts with the webhook's password.
 pub(crate) async fn post(url: &str, body: Vec<u8>) -> (u16, String) {
     incident_sink::delivery::http::install_crypto();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.post(url).basic_auth("ilert", Some("pass")).body(body).send().await.unwrap();
+    let answer = client.post(url).basic_auth("ilert", Some(PASSWORD)).body(body).send().await.unwrap();
     (answer.status().as_u16(), String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned())
 }
 
@@ -142,11 +210,13 @@ pub(crate) fn worked(output: &Output) -> String {
 /// A command with something on its standard input.
 pub(crate) fn feed(mut command: Command, input: &[u8]) -> Output {
     use std::io::Write;
+    let folder = command.get_current_dir().map(Path::to_owned);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     let mut stdout = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
     let mut output = child.wait_with_output().unwrap();
     output.stdout = stdout;
+    look_through(&folder.unwrap_or_default(), &output);
     output
 }

@@ -6,5 +6,7 @@ mod docs;
 mod errors;
 mod fixtures;
 mod harness;
+mod leak;
+mod metrics;
 mod respond;
 mod rooms;

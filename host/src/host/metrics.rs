@@ -154,7 +154,8 @@ impl Moment {
             })
         });
         histograms(encoder, &name::PLUGIN_CALLS, calls)?;
-        let faults = self.usage.iter().flat_map(|(name, usage)| usage.faults.iter().map(|fault| ([name.as_str(), fault.fault], fault.count as f64)));
+        let faults =
+            self.usage.iter().flat_map(|(name, usage)| usage.faults.iter().map(|fault| ([name.as_str(), fault.fault], fault.count as f64)));
         values(encoder, &name::PLUGIN_FAULTS, faults)
     }
 
