@@ -39,7 +39,7 @@ fn value(page: &str, line: &str) -> Option<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_the_real_program_tells_what_happened_and_promtool_finds_no_fault_in_it() {
     let group = group().await;
-    group.fault("ops", Fault::Empty, 1).unwrap();
+    group.fault("ops", Fault::Status { status: 503, retry_after: None }, 1).unwrap();
     let place = Place::with_connector(&group.url_of("ops").unwrap(), SECRET);
     let running = place.start();
     let event = std::fs::read(fixture("ilert/2026-created-rich.json")).unwrap();
