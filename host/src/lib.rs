@@ -13,6 +13,8 @@ pub mod delivery;
 pub mod event;
 pub mod host;
 pub mod intake;
+#[cfg(any(feature = "console", feature = "simulator"))]
+mod markup;
 pub mod outbox;
 pub mod plugin;
 pub mod respond;

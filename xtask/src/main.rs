@@ -1,6 +1,7 @@
 //! The developer's commands: `cargo xtask demo`, `test`, `build`, `bench`, and their parts.
 #![forbid(unsafe_code)]
 
+mod axe;
 mod commands;
 mod component;
 mod debian;

@@ -1,7 +1,7 @@
 //! Programs of the system that some tests need.
 
-use crate::debian;
 use crate::process::{in_path, say};
+use crate::{axe, debian};
 
 /// Tells tests which programs they have to do without, separated by commas. A test that needs one of them reports itself as left out.
 pub(crate) const LEFT_OUT: &str = "INCIDENT_SINK_LEFT_OUT";
@@ -17,10 +17,23 @@ struct Needed {
 }
 
 /// To add one: a line here, and in the test a look at [`LEFT_OUT`].
-const NEEDED: &[Needed] = &[Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" }];
+const NEEDED: &[Needed] = &[
+    Needed { package: "chromium", binary: "chromium", used_by: "the console's pages" },
+    Needed { package: "chromium-driver", binary: "chromedriver", used_by: "the console's pages" },
+    Needed { package: "npm", binary: "npm", used_by: "fetching axe-core, which looks for barriers in the console's pages" },
+    Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" },
+];
 
 /// Installs what is missing where that is possible. Returns the programs that tests have to do without.
 pub(crate) fn prepare() -> Vec<&'static str> {
+    let mut left_out = install();
+    if !axe::prepare() {
+        left_out.push(axe::NAME);
+    }
+    left_out
+}
+
+fn install() -> Vec<&'static str> {
     let missing: Vec<&Needed> = NEEDED.iter().filter(|needed| is_missing(needed)).collect();
     if missing.is_empty() {
         return Vec::new();

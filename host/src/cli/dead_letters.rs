@@ -87,7 +87,8 @@ async fn all(store: &Store, connector: Option<&str>) -> Result<Vec<MessageSummar
     let mut all: Vec<MessageSummary> = Vec::new();
     loop {
         let before = all.last().map(|last| last.id);
-        let filter = Filter { state: Some("dead".to_owned()), connector: connector.map(str::to_owned), before, limit: PAGE };
+        let filter =
+            Filter { state: Some("dead".to_owned()), connector: connector.map(str::to_owned), before, limit: PAGE, ..Filter::default() };
         let page = store.messages(filter).await?;
         let full = page.len() == PAGE;
         all.extend(page);

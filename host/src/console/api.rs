@@ -112,11 +112,12 @@ pub(super) async fn test(State(control): State<Control>, Path(name): Path<String
 pub(super) struct Wanted {
     state: Option<String>,
     connector: Option<String>,
+    text: Option<String>,
     before: Option<i64>,
     limit: Option<usize>,
 }
 
-/// `GET /api/messages?state=&connector=&before=&limit=`: newest first.
+/// `GET /api/messages?state=&connector=&text=&before=&limit=`: newest first.
 pub(super) async fn messages(State(control): State<Control>, Query(wanted): Query<Wanted>) -> Answer {
     if let Some(state) = wanted.state.as_deref().filter(|state| !matches!(*state, "open" | "delivered" | "dead")) {
         let text = format!("`{state}` is no state of a message; there are open, delivered and dead");
@@ -125,6 +126,7 @@ pub(super) async fn messages(State(control): State<Control>, Query(wanted): Quer
     let filter = Filter {
         state: wanted.state,
         connector: wanted.connector,
+        text: wanted.text.filter(|text| !text.is_empty()),
         before: wanted.before.map(MessageId),
         limit: wanted.limit.unwrap_or(100).min(1_000),
     };

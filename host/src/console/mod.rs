@@ -1,4 +1,4 @@
-//! The admin server: health, and the JSON API that the commands and the console use.
+//! The admin server: health, the JSON API, and the console's pages.
 //!
 //! Off loopback every call needs the token. Without a token only this machine can connect, and then a page in this machine's browser must
 //! not be able to call it either: the `Host` must be a loopback name, and a cross-site request is refused.
@@ -6,7 +6,10 @@
 mod api;
 mod guard;
 mod health;
+#[cfg(feature = "console")]
+mod pages;
 mod plugins;
+mod preview;
 
 use std::sync::Arc;
 
@@ -23,12 +26,22 @@ pub async fn serve(control: Control) -> Result<Service, HostError> {
     let plan = control.plan();
     let server = Server::bind(plan.settings.admin.listen, None).await?.measured("admin", control.metrics().http.clone());
     let grace = plan.settings.server.grace.duration();
-    let routes = routes(control);
-    Ok(Box::new(move |stop: CancellationToken| Box::pin(server.run(routes, stop, grace))))
+    #[cfg(feature = "console")]
+    tracing::info!(url = format!("http://{}/", server.local_addr()), "The console can be opened.");
+    Ok(Box::new(move |stop: CancellationToken| Box::pin(server.run(routes_until(control, stop.clone()), stop, grace))))
 }
 
 /// All routes, guarded.
 pub fn routes(control: Control) -> Router {
+    routes_until(control, CancellationToken::new())
+}
+
+/// All routes; what would go on for ever ends with `stop`.
+fn routes_until(control: Control, stop: CancellationToken) -> Router {
+    #[cfg(feature = "console")]
+    let pages = pages::routes(control.clone(), stop);
+    #[cfg(not(feature = "console"))]
+    let (pages, _) = (Router::new(), stop);
     let plan = control.clone();
     let guard = Arc::new(guard::Guard::new(move || plan.plan().settings.admin.token.clone()));
     let api = Router::new()
@@ -44,6 +57,7 @@ pub fn routes(control: Control) -> Router {
         .route("/api/plugins", get(plugins::list))
         .route("/api/plugins/{name}", put(plugins::install).layer(DefaultBodyLimit::max(plugins::UPLOAD)))
         .route("/api/plugins/{name}/rollback", post(plugins::rollback))
+        .route("/api/preview", post(preview::preview))
         .layer(axum::middleware::from_fn_with_state(guard, guard::check));
-    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).merge(api).with_state(control)
+    Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).merge(api).with_state(control).merge(pages)
 }

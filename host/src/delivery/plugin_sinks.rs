@@ -23,14 +23,21 @@ struct Shared {
     allow: BTreeMap<String, Vec<Url>>,
     http: HttpClient,
     links: Arc<dyn Links>,
-    schemas: Schemas,
+    schemas: Arc<Schemas>,
 }
 
 impl PluginSinks {
     /// With the plugins of a config: their versions from the registry, their `allow` prefixes from their configs.
     pub fn new(registry: Registry, plugins: &BTreeMap<String, PluginConfig>, http: HttpClient, links: Arc<dyn Links>) -> Self {
         let allow = plugins.iter().map(|(name, config)| (name.clone(), config.allow.clone())).collect();
-        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas: Schemas::default() }))
+        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas: Arc::default() }))
+    }
+
+    /// The same with other links on messages: for a preview.
+    pub fn with_links(&self, links: Arc<dyn Links>) -> Self {
+        let Shared { registry, allow, http, schemas, .. } = &*self.0;
+        let (registry, allow, http, schemas) = (registry.clone(), allow.clone(), http.clone(), Arc::clone(schemas));
+        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas }))
     }
 
     /// Makes a connector's sink, or says everything that is wrong with the plugin's part of its config. Looks nothing up on the network.

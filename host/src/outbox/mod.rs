@@ -274,6 +274,9 @@ pub enum OutboxError {
     Closed,
 }
 
+/// How many messages a search for a text looks at.
+pub const SEARCHED: i64 = 20_000;
+
 /// Which messages a list wants.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -281,6 +284,9 @@ pub struct Filter {
     pub state: Option<String>,
     /// Of one connector.
     pub connector: Option<String>,
+    /// Those in which this occurs, in any case of its letters: in the summary, the incident's id or the alert source of an event that they cover,
+    /// or in the last reason. Looks at the newest [`SEARCHED`] messages.
+    pub text: Option<String>,
     /// Only those with an id below this one, for paging.
     pub before: Option<MessageId>,
     /// At most; 0 counts as 100.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use url::Url;
 
-use super::key::{KeyError, Keys};
+use super::key::{Key, KeyError, Keys};
 use super::token::{Token, TokenError};
 use crate::clock::UnixMs;
 use crate::config::Settings;
@@ -34,6 +34,15 @@ impl LinkMaker {
         let keys = Keys::open(folder, ilert.link_ttl.duration())?;
         let ttl_ms = i64::try_from(ilert.link_ttl.millis()).unwrap_or(i64::MAX);
         Ok(Some(LinkMaker::new(public_url, keys, ttl_ms, ilert.integration_key.is_some())))
+    }
+
+    /// Makes links for a preview: they look like the real ones, and open nothing, for nobody keeps the key that they are signed with. `None` as
+    /// with [`LinkMaker::open`].
+    pub fn for_show(settings: &Settings) -> Option<LinkMaker> {
+        let ilert = settings.ilert.as_ref().filter(|ilert| ilert.api_key.is_some())?;
+        let keys = Keys { current: Key::new(std::array::from_fn(|_| fastrand::u8(..))), old: None };
+        let ttl_ms = i64::try_from(ilert.link_ttl.millis()).unwrap_or(i64::MAX);
+        Some(LinkMaker::new(settings.server.public_url.as_ref()?, keys, ttl_ms, ilert.integration_key.is_some()))
     }
 
     /// From its parts; `comments` where iLert takes them.

@@ -1,17 +1,17 @@
 //! A shown message as blocks, whatever its type: what the terminal and the picture draw.
 
 use super::dingtalk::Shown;
-use super::markdown::{self, Block, Kind, Span, Style};
+use crate::markup::{self, Block, Kind, Span, Style};
 
 /// The message's content, safe to print: no control characters, people who were called stand out.
 pub(super) fn blocks(shown: &Shown) -> Vec<Block> {
     let text = clean(&shown.text);
     let bold = Style { bold: true, ..Style::default() };
     let mut blocks = match shown.msgtype.as_str() {
-        "markdown" | "actionCard" => markdown::read(&text),
-        "link" => vec![markdown::plain(&clean(&shown.title), bold), markdown::plain(&text, Style::default())],
+        "markdown" | "actionCard" => markup::read(&text),
+        "link" => vec![markup::plain(&clean(&shown.title), bold), markup::plain(&text, Style::default())],
         "feedCard" => shown.links.iter().map(|link| entry(&clean(&link.title))).collect(),
-        _ => vec![markdown::plain(&text, Style::default())],
+        _ => vec![markup::plain(&text, Style::default())],
     };
     for block in &mut blocks {
         block.spans = block.spans.drain(..).flat_map(|span| called(span, &shown.mentions.people)).collect();

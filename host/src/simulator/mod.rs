@@ -12,7 +12,6 @@ pub mod dingtalk;
 mod drawing_tests;
 mod front;
 pub mod ilert;
-mod markdown;
 mod outgoing;
 pub mod svg;
 pub mod terminal;

@@ -8,9 +8,9 @@ use unicode_width::UnicodeWidthChar;
 
 use super::card;
 use super::dingtalk::Shown;
-use super::markdown::{Block, Kind, Span, Style};
 use super::terminal::close_together;
 use super::wrap::wrap;
+use crate::markup::{Block, Kind, Span, Style};
 
 /// How the picture is drawn.
 #[derive(Clone, Debug)]

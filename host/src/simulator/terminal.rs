@@ -8,8 +8,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::card;
 use super::dingtalk::Shown;
-use super::markdown::{Block, Kind, Span, Style};
 use super::wrap::{Line, wrap};
+use crate::markup::{Block, Kind, Span, Style};
 
 /// How cards are drawn.
 #[derive(Clone, Debug)]

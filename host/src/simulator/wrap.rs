@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use super::markdown::{Span, Style};
+use crate::markup::{Span, Style};
 
 /// A line of styled text.
 pub(super) type Line = Vec<Span>;

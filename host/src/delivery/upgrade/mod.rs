@@ -153,6 +153,7 @@ impl Upgrader {
             digest: record.digest,
             at: record.at,
             who: record.who,
+            signed: record.signature.is_some(),
             failed: record.failed,
         };
         Ok(index.versions.into_iter().map(version).collect())

@@ -45,6 +45,8 @@ pub struct VersionState {
     pub who: Who,
     /// Whether it is the one in use.
     pub current: bool,
+    /// Whether it came with a signature.
+    pub signed: bool,
     /// Why the host took it out of use.
     pub failed: Option<String>,
 }

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::ledger::Tallies;
 use super::read::{accepted_at, json};
 use crate::clock::UnixMs;
-use crate::outbox::{ConnectorStatus, Filter, MessageDetail, MessageId, MessageSummary, OutboxError, Unreadable};
+use crate::outbox::{ConnectorStatus, Filter, MessageDetail, MessageId, MessageSummary, OutboxError, SEARCHED, Unreadable};
 
 /// What a list holds where nobody says how much, and at the most.
 const DEFAULT_LIMIT: usize = 100;
@@ -18,6 +18,18 @@ const MAX_LIMIT: usize = 1_000;
 const SUMMARY: &str = "SELECT id, connector, state, key, events, attempts, created_at, coalesce(settled_at, next_at), reason,
     coalesce((SELECT json_extract(e.payload, '$.summary') FROM message_events m JOIN events e ON e.seq = m.seq
               WHERE m.message = messages.id ORDER BY m.seq LIMIT 1), '')";
+
+/// Whether a message or an event that it covers has a text in it. The reason is JSON, whose member names are not what people look for.
+const HAS_TEXT: &str = "(json_extract(reason, '$.code') LIKE ?4 ESCAPE '\\' OR json_extract(reason, '$.text') LIKE ?4 ESCAPE '\\'
+    OR EXISTS (SELECT 1 FROM message_events m JOIN events e ON e.seq = m.seq WHERE m.message = messages.id
+               AND (json_extract(e.payload, '$.summary') LIKE ?4 ESCAPE '\\'
+                    OR json_extract(e.payload, '$.incident_id') LIKE ?4 ESCAPE '\\'
+                    OR json_extract(e.payload, '$.alert_source.name') LIKE ?4 ESCAPE '\\')))";
+
+/// As a pattern: whatever contains it.
+fn pattern(text: &str) -> String {
+    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
 
 fn limit(wanted: usize) -> i64 {
     if wanted == 0 { DEFAULT_LIMIT as i64 } else { wanted.min(MAX_LIMIT) as i64 }
@@ -41,10 +53,14 @@ pub(super) fn messages(db: &Connection, filter: &Filter) -> Result<Vec<MessageSu
         Some(_) => return Ok(Vec::new()),
     };
     let connector = if filter.connector.is_some() { "connector = ?3" } else { "?3 IS NULL" };
-    let sql = format!("{SUMMARY} FROM {from} WHERE {state} AND {connector} AND id < ?1 ORDER BY id DESC LIMIT ?2");
+    let text = match filter.text {
+        Some(_) => format!("{HAS_TEXT} AND id > (SELECT coalesce(max(id), 0) FROM messages) - {SEARCHED}"),
+        None => "?4 IS NULL".to_owned(),
+    };
+    let sql = format!("{SUMMARY} FROM {from} WHERE {state} AND {connector} AND id < ?1 AND {text} ORDER BY id DESC LIMIT ?2");
     let before = filter.before.map_or(i64::MAX, |id| id.0);
     let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![before, limit(filter.limit), filter.connector])?;
+    let mut rows = statement.query(params![before, limit(filter.limit), filter.connector, filter.text.as_deref().map(pattern)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(summary(row)?);

@@ -141,7 +141,7 @@ async fn lists_are_filtered_paged_and_newest_first() {
         ids.push(id);
     }
     let list = async |state: Option<&str>, connector: Option<&str>, before: Option<MessageId>, limit| {
-        let filter = Filter { state: state.map(str::to_owned), connector: connector.map(str::to_owned), before, limit };
+        let filter = Filter { state: state.map(str::to_owned), connector: connector.map(str::to_owned), before, limit, text: None };
         outbox.messages(filter).await.unwrap().into_iter().map(|message| message.id).collect::<Vec<_>>()
     };
     assert_eq!(list(None, None, None, 0).await, ids.iter().rev().copied().collect::<Vec<_>>());
@@ -154,6 +154,31 @@ async fn lists_are_filtered_paged_and_newest_first() {
     outbox.discard(ids[4]).await.unwrap();
     let status = outbox.status().await.unwrap();
     assert_eq!(status.iter().map(|line| (line.connector.as_str(), line.dead)).collect::<Vec<_>>(), [("dev", 2), ("ops", 0)]);
+}
+
+#[tokio::test]
+async fn a_text_is_found_in_events_and_reasons_and_is_no_pattern() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = open_at(&folder.path().join("x.db")).await;
+    let mut ids = Vec::new();
+    for name in ["disk-90%", "disk-900", "memory"] {
+        let first = take(&outbox, &format!("{name}-first"), &["ops"]).await;
+        let second = take(&outbox, name, &["ops"]).await;
+        let id = outbox.open(new_message("ops", name, &[first, second])).await.unwrap();
+        let settle = if name == "memory" { dead("Sign not match") } else { delivered() };
+        outbox.settle(id, settle, tried("x"), PaceLog::default()).await.unwrap();
+        ids.push(id);
+    }
+    let find = async |text: &str| {
+        let filter = Filter { text: Some(text.to_owned()), ..Filter::default() };
+        outbox.messages(filter).await.unwrap().into_iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    assert_eq!(find("DISK").await, [ids[1], ids[0]]);
+    assert_eq!(find("90%").await, [ids[0]], "a per cent sign is one");
+    assert_eq!(find("disk_90").await, []);
+    assert_eq!(find("sign NOT match").await, [ids[2]]);
+    let dead = Filter { text: Some("disk".to_owned()), state: Some("dead".to_owned()), ..Filter::default() };
+    assert!(outbox.messages(dead).await.unwrap().is_empty());
 }
 
 #[tokio::test]

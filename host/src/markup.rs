@@ -1,15 +1,15 @@
-//! DingTalk's markdown subset, read into blocks of styled text.
+//! The markdown of chat messages, read into blocks of styled text: for whoever draws them.
 
 /// One block, drawn from the left margin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) kind: Kind,
-    pub(super) spans: Vec<Span>,
+pub(crate) struct Block {
+    pub(crate) kind: Kind,
+    pub(crate) spans: Vec<Span>,
 }
 
 /// What a block is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// 1 is the largest, 6 the smallest.
     Heading(u8),
     Paragraph,
@@ -20,23 +20,23 @@ pub(super) enum Kind {
 
 /// Text of one style. A line break is `\n`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) text: String,
-    pub(super) style: Style,
+pub(crate) struct Span {
+    pub(crate) text: String,
+    pub(crate) style: Style,
 }
 
 /// How text looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Style {
-    pub(super) bold: bool,
-    pub(super) italic: bool,
-    pub(super) link: bool,
-    pub(super) mention: bool,
-    pub(super) colour: Option<[u8; 3]>,
+pub(crate) struct Style {
+    pub(crate) bold: bool,
+    pub(crate) italic: bool,
+    pub(crate) link: bool,
+    pub(crate) mention: bool,
+    pub(crate) colour: Option<[u8; 3]>,
 }
 
-/// Reads a `text` or `actionCard` content. A single line break inside a paragraph is a blank, as in DingTalk's clients.
-pub(super) fn read(text: &str) -> Vec<Block> {
+/// Reads a text. A single line break inside a paragraph is a blank, as in the chats' clients.
+pub(crate) fn read(text: &str) -> Vec<Block> {
     let mut blocks: Vec<(Kind, String)> = Vec::new();
     let mut open = false;
     for line in text.lines() {
@@ -61,7 +61,7 @@ pub(super) fn read(text: &str) -> Vec<Block> {
 }
 
 /// Reads plain text: nothing is markup, every line break counts.
-pub(super) fn plain(text: &str, style: Style) -> Block {
+pub(crate) fn plain(text: &str, style: Style) -> Block {
     Block { kind: Kind::Paragraph, spans: vec![Span { text: text.to_owned(), style }] }
 }
 
@@ -87,7 +87,7 @@ fn kind_of(line: &str) -> (Kind, &str) {
 const DEEPEST: u8 = 8;
 
 /// Reads bold, italic, links, pictures and font colours.
-pub(super) fn inline(text: &str, style: Style) -> Vec<Span> {
+pub(crate) fn inline(text: &str, style: Style) -> Vec<Span> {
     let mut spans = Vec::new();
     read_inline(text, style, DEEPEST, &mut spans);
     spans
