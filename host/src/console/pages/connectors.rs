@@ -17,7 +17,7 @@ use super::words::Words;
 use super::{Console, messages};
 use crate::delivery::Outcome;
 use crate::delivery::budget::Standing;
-use crate::host::test_connection;
+use crate::host::{Health, test_connection};
 use crate::outbox::{ConnectorStatus, Filter, MessageSummary, Reason};
 
 /// Connectors on one page.
@@ -47,7 +47,7 @@ async fn page(console: &Console, visit: &Visit, uri: &Uri) -> Result<Markup, Tro
     Ok(html! {
         div.head { h1 { (w.connectors) } @if all.len() > PAGE || !wanted.is_empty() { (search(w, &wanted)) } }
         (visit.flash_about(None))
-        div #totals data-live { (totals(w, &all)) }
+        div #totals data-live { (troubles(w, &console.control().health().await)) (totals(w, &all)) }
         @if all.is_empty() { p.empty { (w.no_connectors) } }
         ul #connectors.cards data-live {
             @for lane in &shown {
@@ -100,6 +100,18 @@ fn search(w: &Words, wanted: &str) -> Markup {
             button type="submit" { (w.search) }
         }
     }
+}
+
+/// What the host itself says is wrong.
+fn troubles(w: &Words, health: &Health) -> Markup {
+    let one = |title: &str, list: &[crate::host::Trouble]| {
+        html! {
+            @if !list.is_empty() {
+                div.flash.bad role="status" { span.mark aria-hidden="true" { "!" } div { strong { (title) } @for one in list { p { (one) } } } }
+            }
+        }
+    };
+    html! { (one(w.takes_nothing_in, &health.reasons)) (one(w.out_of_order, &health.troubles)) }
 }
 
 fn totals(w: &Words, all: &[Lane]) -> Markup {

@@ -57,6 +57,8 @@ words! {
     search: "Search", "搜索";
     search_connectors: "Search connectors", "搜索连接器";
     no_connectors: "The config has no connectors yet. Add a [connectors.NAME] section.", "配置中还没有连接器。请添加 [connectors.NAME] 一节。";
+    takes_nothing_in: "No events can be taken in.", "目前无法接收事件。";
+    out_of_order: "Something is out of order.", "有异常情况。";
     waiting: "Events waiting", "等待中的事件";
     in_flight: "Under way", "发送中";
     closed_lanes: "Paused", "暂停";
