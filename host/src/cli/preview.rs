@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use super::{ConfigArg, Failure, output, setup};
 use crate::clock::Clock;
-use crate::delivery::links::OpenLinks;
+use crate::delivery::links::{Links, OpenLinks};
 use crate::delivery::preview::{Plan as Planned, Preview};
 use crate::delivery::{Item, MessageContext};
 use crate::event::Event;
 use crate::event::body::{self, MAX_EVENT};
 use crate::event::ilert::{self, EdgeHeaders};
 use crate::host::Sinks;
+use crate::respond::ShownLinks;
 use crate::route::Routes;
 
 /// Arguments of `preview`.
@@ -41,7 +42,11 @@ pub(super) fn preview(args: &PreviewArgs) -> Result<(), Failure> {
         None => routed(&plan, &events)?,
     };
     let clock = Clock::system();
-    let sinks = setup::runtime()?.block_on(Sinks::build(&plan, &clock, Arc::new(OpenLinks)))?;
+    let links: Arc<dyn Links> = match ShownLinks::new(&plan.settings) {
+        Some(links) => Arc::new(links),
+        None => Arc::new(OpenLinks),
+    };
+    let sinks = setup::runtime()?.block_on(Sinks::build(&plan, &clock, links))?;
     let batch: Vec<Item> = events.into_iter().map(|event| Item { event: event.into(), folded: 0 }).collect();
     for name in names {
         let built = sinks.connectors.get(name.as_str()).and_then(|built| built.plugin.as_ref());

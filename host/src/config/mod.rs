@@ -22,7 +22,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub(crate) use explain::{hint, read as read_section, unknown_key};
 pub use format::Format;
 pub use schema::secret_schema;
-pub use settings::{Admin, ChatPerson, Ilert, Log, LogFormat, Server, Settings, Tls};
+pub use settings::{Admin, AlertUrl, ChatPerson, Ilert, Log, LogFormat, Server, Settings, Tls};
 pub use span::{Span, SpanError};
 
 /// Whether a value under this key is a credential, or may hold one: then no error shows it.

@@ -25,3 +25,9 @@ pub fn secret_schema(_: &mut SchemaGenerator) -> Schema {
         ]
     })
 }
+
+/// Several of them, each under a name.
+pub(super) fn secrets_schema(generator: &mut SchemaGenerator) -> Schema {
+    let secret = secret_schema(generator);
+    json_schema!({ "type": "object", "additionalProperties": secret })
+}

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::document::Document;
 use super::error::{ConfigError, ConfigErrors};
-use super::schema::secret_schema;
+use super::schema::{secret_schema, secrets_schema};
 use super::span::Span;
 use crate::secret::Secret;
 
@@ -78,9 +78,15 @@ pub struct Ilert {
     /// An API key, to read alerts, accept and resolve them.
     #[schemars(schema_with = "secret_schema")]
     pub api_key: Option<Secret>,
-    /// An alert source's integration key, to write comments.
+    /// An alert source's integration key, to write comments. iLert takes it for the alerts of that source only.
     #[schemars(schema_with = "secret_schema")]
     pub integration_key: Option<Secret>,
+    /// Integration keys by alert source, its id or its name, where alerts come from several; `integration_key` is for all others.
+    #[schemars(schema_with = "secrets_schema")]
+    pub integration_keys: BTreeMap<String, Secret>,
+    /// An alert's page in iLert, with `{id}` in the place of its number: for payloads that carry no address.
+    #[schemars(with = "Option<String>")]
+    pub alert_url: Option<AlertUrl>,
     /// How often to look for alerts that no webhook told of: 10s to 1d.
     pub reconcile_interval: Span,
     /// How long a link on a card works: 1m to 30d.
@@ -89,6 +95,30 @@ pub struct Ilert {
     pub allowed_users: Option<Vec<String>>,
     /// People with an API key of their own, by the chat system's user id: what they ask for in a chat, iLert shows as done by them.
     pub people: BTreeMap<String, ChatPerson>,
+}
+
+/// The address of an alert's page, with `{id}` in the place of the alert's number.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AlertUrl(String);
+
+impl AlertUrl {
+    /// The page of one alert.
+    pub fn page_of(&self, id: &str) -> String {
+        self.0.replace("{id}", id)
+    }
+}
+
+impl TryFrom<String> for AlertUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<AlertUrl, String> {
+        let is_page = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if is_page && text.contains("{id}") {
+            return Ok(AlertUrl(text));
+        }
+        Err("expected an address with `{id}` in it, as https://example.ilert.com/alert/view.jsf?id={id}".to_owned())
+    }
 }
 
 /// Somebody who responds from a chat.
@@ -138,8 +168,17 @@ impl Default for Ilert {
     fn default() -> Self {
         let api_url = Url::parse("https://api.ilert.com/api").expect("the text is a URL");
         let (reconcile_interval, link_ttl) = (Span::from_secs(300), Span::from_secs(86_400));
-        let (allowed_users, people) = (None, BTreeMap::new());
-        Ilert { api_url, api_key: None, integration_key: None, reconcile_interval, link_ttl, allowed_users, people }
+        Ilert {
+            api_url,
+            api_key: None,
+            integration_key: None,
+            integration_keys: BTreeMap::new(),
+            alert_url: None,
+            reconcile_interval,
+            link_ttl,
+            allowed_users: None,
+            people: BTreeMap::new(),
+        }
     }
 }
 
@@ -193,6 +232,9 @@ impl Ilert {
             if key.as_ref().is_some_and(|key| key.expose().trim().is_empty()) {
                 faults.push((name, "is empty".to_owned()));
             }
+        }
+        if self.integration_keys.values().any(|key| key.expose().trim().is_empty()) {
+            faults.push(("integration_keys", "a key is empty".to_owned()));
         }
         if self.people.values().any(|person| person.api_key.expose().trim().is_empty()) {
             faults.push(("people", "an `api_key` is empty".to_owned()));

@@ -20,7 +20,7 @@ use crate::event::body::{self, MAX_EVENT};
 use crate::event::ilert::{self, EdgeHeaders};
 use crate::host::Control;
 use crate::outbox::Reason;
-use crate::respond::LinkMaker;
+use crate::respond::ShownLinks;
 use crate::source::problem::Problem;
 
 /// What stands for a value that is not shown, and for one that was not shown before.
@@ -122,8 +122,8 @@ fn show_now(control: &Control, wish: Wish) -> Result<Preview, Missing> {
     let table = table(control, wish.connector.as_deref(), wish.config)?;
     let events = read_events(&wish.events, now)?;
     let config = Arc::new(ConnectorConfig::parse(&table).map_err(Missing::Wrong)?);
-    let links: Arc<dyn Links> = match LinkMaker::for_show(&control.plan().settings) {
-        Some(maker) => Arc::new(maker),
+    let links: Arc<dyn Links> = match ShownLinks::new(&control.plan().settings) {
+        Some(links) => Arc::new(links),
         None => Arc::new(OpenLinks),
     };
     let sink = control.sinks().factory.with_links(links).build(name.into(), config).map_err(Missing::Wrong)?;

@@ -8,6 +8,11 @@ use crate::plugin::wit::{Action, ActionLink};
 pub trait Links: Send + Sync + 'static {
     /// The links, in the order in which they are to be shown. Quick, and without I/O.
     fn links(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink>;
+
+    /// The same for somebody who only looks at the message: as long, and without what makes them work.
+    fn shown(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
+        self.links(connector, event, now)
+    }
 }
 
 /// Only the way to the incident's own page.

@@ -40,6 +40,15 @@ pub(super) struct Versioned {
     pub(super) split: Split,
 }
 
+/// For whom a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Those who may respond.
+    Group,
+    /// Somebody who looks at what would be sent.
+    Operator,
+}
+
 /// What the plugin wrote.
 pub(super) struct Written {
     pub(super) work: Work,
@@ -120,8 +129,13 @@ impl PluginSink {
     /// Has the plugin write one message. What it refuses or fails to write for a batch is asked for again for the first item alone, so that
     /// the fault of one event is not another's, and a verdict is always about the event that it is given for.
     pub(super) fn write(&self, plugin: &Plugin, batch: &[Item], cx: &MessageContext) -> Result<Written, Reason> {
+        self.write_for(Readers::Group, plugin, batch, cx)
+    }
+
+    /// As [`PluginSink::write`], for those readers.
+    pub(super) fn write_for(&self, readers: Readers, plugin: &Plugin, batch: &[Item], cx: &MessageContext) -> Result<Written, Reason> {
         let split = self.split(plugin)?;
-        let begin = |batch| self.begin(plugin, &split.split, batch, cx);
+        let begin = |batch| self.begin(readers, plugin, &split.split, batch, cx);
         let mut step = begin(batch);
         let mut covered = batch.len();
         let alone = batch.len() > 1 && !matches!(step, Ok(wit::Step::Send(_)) | Err(CallError::Busy));
@@ -142,11 +156,15 @@ impl PluginSink {
         }
     }
 
-    fn begin(&self, plugin: &Plugin, split: &Split, batch: &[Item], cx: &MessageContext) -> Result<wit::Step, CallError> {
+    fn begin(&self, readers: Readers, plugin: &Plugin, split: &Split, batch: &[Item], cx: &MessageContext) -> Result<wit::Step, CallError> {
         let zone = self.config.zone();
         let events: Vec<wit::Event> = batch.iter().map(|item| convert::event(&item.event, item.folded, batch.len(), zone)).collect();
         let mut context = self.context(cx);
-        context.links = batch.iter().flat_map(|item| self.sinks.links().links(&self.name, &item.event, cx.now)).collect();
+        let links = |item: &Item| match readers {
+            Readers::Group => self.sinks.links().links(&self.name, &item.event, cx.now),
+            Readers::Operator => self.sinks.links().shown(&self.name, &item.event, cx.now),
+        };
+        context.links = batch.iter().flat_map(links).collect();
         if let [item] = batch {
             context.title = self.render("title", self.config.title(), item);
             context.text = self.render("text", self.config.text(), item);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::draft::{Decided, Work};
-use super::plugin_sink::PluginSink;
+use super::plugin_sink::{PluginSink, Readers};
 use super::request::{Place, Stamp};
 use super::{Item, MessageContext, Outcome};
 use crate::outbox::Reason;
@@ -69,7 +69,7 @@ impl PluginSink {
 
     /// As [`PluginSink::preview`], with a version that need not be in use: to try a new one before it is.
     pub fn preview_with(&self, plugin: &Plugin, batch: &[Item], cx: &MessageContext) -> Result<Preview, Reason> {
-        let written = self.write(plugin, batch, cx)?;
+        let written = self.write_for(Readers::Operator, plugin, batch, cx)?;
         let plan = match written.work {
             Work::Decided(decided) => Plan::Decided(decided),
             Work::Send(sending) => {

@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, ETAG, IF_NONE_MATCH};
 use http::{Method, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::alert::LogEntry;
+use super::api_error::{refusal, unanswered};
 use super::budget::{Budget, Purpose};
+use super::by_source::BySource;
 use crate::clock::{Clock, UnixMs};
 use crate::config::Ilert;
-use crate::event::Status;
+use crate::event::Named;
 use crate::secret::Secret;
 use crate::telemetry::metrics::ApiMetrics;
+
+pub use super::alert::Alert;
+pub use super::api_error::ApiError;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,125 +33,16 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 /// iLert asks for 10 to 30 seconds of quiet after a 429, and names none itself.
 const QUIET_MS: std::ops::Range<i64> = 10_000..30_000;
 
-/// Why a call has no result, in words for people.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
-    /// Not sent: the budget is used up. Milliseconds until there is room.
-    #[error("iLert's limit of 120 calls a minute is reached; it goes on in {} s", (.0 + 999) / 1000)]
-    Limited(i64),
-    /// No answer; the call may have had its effect.
-    #[error("iLert cannot be reached: {0}")]
-    Unreachable(String),
-    /// 5xx.
-    #[error("iLert is having trouble (HTTP {0})")]
-    Trouble(u16),
-    /// 401, 403.
-    #[error("iLert does not take the API key ({0}); check `ilert.api_key`, and whether its user may respond to this alert")]
-    Key(String),
-    /// The integration key is unknown.
-    #[error("iLert does not take the integration key; check `ilert.integration_key`")]
-    IntegrationKey,
-    /// 404.
-    #[error("iLert has no such alert, or the API key's user may not see it")]
-    NotFound,
-    /// 402.
-    #[error("iLert's plan does not allow this: {0}")]
-    Plan(String),
-    /// Any other refusal.
-    #[error("iLert refused: {0}")]
-    Refused(String),
-    /// An answer that is none of iLert's.
-    #[error("iLert's answer cannot be read: {0}")]
-    Unreadable(String),
-}
-
-impl ApiError {
-    /// A word for metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            ApiError::Limited(_) => "limited",
-            ApiError::Unreachable(_) => "unreachable",
-            ApiError::Trouble(_) => "trouble",
-            ApiError::Key(_) => "key",
-            ApiError::IntegrationKey => "integration_key",
-            ApiError::NotFound => "not_found",
-            ApiError::Plan(_) => "plan",
-            ApiError::Refused(_) => "refused",
-            ApiError::Unreadable(_) => "unreadable",
-        }
-    }
-
-    /// Whether the same call may succeed later.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, ApiError::Limited(_) | ApiError::Unreachable(_) | ApiError::Trouble(_) | ApiError::Unreadable(_))
-    }
-}
-
 /// The client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for iLert cannot be set up: {0}")]
 pub struct ClientError(String);
 
-/// What is read of an alert.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// Where it stands.
-    pub status: Status,
-    /// One line.
-    pub summary: String,
-    /// The monitoring tool's own key.
-    pub alert_key: Option<String>,
-    /// Who has it, as people are shown; empty if nobody.
-    pub responders: Vec<String>,
-    /// All of it, as iLert sent it.
-    pub value: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    status: Status,
-    #[serde(default)]
-    summary: Option<String>,
-    #[serde(default)]
-    alert_key: Option<String>,
-    #[serde(default)]
-    responders: Option<Vec<WireResponder>>,
-}
-
-#[derive(Deserialize)]
-struct WireResponder {
-    #[serde(default)]
-    user: Option<WireUser>,
-    #[serde(default)]
-    status: Option<Status>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct WireUser {
-    username: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-}
-
-impl Alert {
-    pub(super) fn read(value: Value) -> Result<Alert, ApiError> {
-        let wire = Wire::deserialize(&value).map_err(|error| ApiError::Unreadable(error.to_string()))?;
-        let accepted = wire.responders.into_iter().flatten().filter(|responder| responder.status == Some(Status::Accepted));
-        let responders = accepted.filter_map(|responder| name(responder.user?)).collect();
-        Ok(Alert { status: wire.status, summary: wire.summary.unwrap_or_default(), alert_key: wire.alert_key, responders, value })
-    }
-}
-
-fn name(user: WireUser) -> Option<String> {
-    let full = [user.first_name, user.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    if full.trim().is_empty() { user.username } else { Some(full) }
-}
-
 /// A comment to be written under an alert.
 #[derive(Clone, Debug)]
 pub struct Comment<'a> {
+    /// Where the alert came from: iLert takes a comment only with that source's key.
+    pub alert_source: Option<&'a Named>,
     /// The monitoring tool's key, by which iLert finds the alert.
     pub alert_key: &'a str,
     /// The alert's own line.
@@ -186,7 +82,7 @@ pub struct IlertClient {
     clock: Clock,
     account: Account,
     people: BTreeMap<String, Account>,
-    events: Option<Account>,
+    events: BySource<Account>,
     metrics: ApiMetrics,
 }
 
@@ -208,7 +104,7 @@ impl IlertClient {
         let mut base = config.api_url.clone();
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(&path);
-        let events = config.integration_key.as_ref().map(Account::new);
+        let events = BySource::of_keys(config, Account::new);
         Ok(Some(IlertClient { http, base, clock, account: Account::new(api_key), people, events, metrics: ApiMetrics::default() }))
     }
 
@@ -218,9 +114,19 @@ impl IlertClient {
         self
     }
 
-    /// Whether comments can be written.
-    pub fn takes_comments(&self) -> bool {
-        self.events.is_some()
+    /// What it has counted.
+    pub(super) fn metrics(&self) -> &ApiMetrics {
+        &self.metrics
+    }
+
+    fn counted<T>(&self, call: &'static str, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        self.metrics.request(call, result.as_ref().map_or_else(ApiError::word, |_| "ok"));
+        result
+    }
+
+    /// Whether comments can be written under the alerts of a source.
+    pub fn takes_comments(&self, source: Option<&Named>) -> bool {
+        self.events.get(source).is_some()
     }
 
     /// Whether somebody has an API key of their own.
@@ -236,16 +142,6 @@ impl IlertClient {
     /// Closes an alert. As [`IlertClient::accept`].
     pub async fn resolve(&self, id: &str, person: Option<&str>) -> Result<Alert, ApiError> {
         self.put(id, "resolve", person).await
-    }
-
-    /// What it has counted.
-    pub(super) fn metrics(&self) -> &ApiMetrics {
-        &self.metrics
-    }
-
-    fn counted<T>(&self, call: &'static str, result: Result<T, ApiError>) -> Result<T, ApiError> {
-        self.metrics.request(call, result.as_ref().map_or_else(ApiError::word, |_| "ok"));
-        result
     }
 
     async fn put(&self, id: &str, verb: &'static str, person: Option<&str>) -> Result<Alert, ApiError> {
@@ -272,14 +168,35 @@ impl IlertClient {
         self.counted("get", get.await)
     }
 
-    /// A page of the open alerts with its tag; `None` where it is still that of `known`.
-    pub async fn list_open(&self, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
-        self.counted("list", self.page_of_open(start, known).await)
+    /// Whether a text stands in an alert's timeline, written there not before `since`.
+    pub async fn has_said(&self, id: &str, words: &str, since: UnixMs) -> Result<bool, ApiError> {
+        let read = async {
+            let request = self.request(&self.account, Purpose::Respond, Method::GET, self.url(&["alerts", id, "log-entries"]))?;
+            let (_, _, body) = self.send(&self.account, request).await?;
+            let entries: Vec<LogEntry> = serde_json::from_slice(&body).map_err(|error| ApiError::Unreadable(error.to_string()))?;
+            Ok(entries.iter().any(|entry| entry.says(words, since)))
+        };
+        self.counted("log", read.await)
     }
 
-    async fn page_of_open(&self, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
+    /// A page of the open alerts with its tag; `None` where it is still that of `known`.
+    pub async fn list_open(&self, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
+        self.list("states=PENDING&states=ACCEPTED", start, known).await
+    }
+
+    /// A page of the alerts that were reported since then and are over already.
+    pub async fn list_over(&self, since: jiff::Timestamp, start: usize) -> Result<Vec<Value>, ApiError> {
+        let page = self.list(&format!("states=RESOLVED&from={since:.3}"), start, None).await?;
+        Ok(page.map(|(alerts, _)| alerts).unwrap_or_default())
+    }
+
+    async fn list(&self, filter: &str, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
+        self.counted("list", self.page_of(filter, start, known).await)
+    }
+
+    async fn page_of(&self, filter: &str, start: usize, known: Option<&str>) -> Result<Option<(Vec<Value>, Option<String>)>, ApiError> {
         let mut url = self.url(&["alerts"]);
-        url.set_query(Some(&format!("states=PENDING&states=ACCEPTED&start-index={start}&max-results={PAGE}")));
+        url.set_query(Some(&format!("{filter}&start-index={start}&max-results={PAGE}")));
         let mut request = self.request(&self.account, Purpose::Reconcile, Method::GET, url)?;
         if let Some(tag) = known {
             request = request.header(IF_NONE_MATCH, tag);
@@ -296,7 +213,7 @@ impl IlertClient {
 
     /// Writes a comment, by the Events API: the REST API has none. 202 means queued.
     pub async fn comment(&self, comment: &Comment<'_>) -> Result<(), ApiError> {
-        let Some(account) = &self.events else { return Err(ApiError::IntegrationKey) };
+        let account = self.events.get(comment.alert_source).ok_or(ApiError::NoIntegrationKey)?;
         account.take(Purpose::Event, self.clock.steady())?;
         let body = json!({
             "integrationKey": account.key.expose(),
@@ -331,12 +248,11 @@ impl IlertClient {
     }
 
     async fn send(&self, account: &Account, request: reqwest::RequestBuilder) -> Result<(StatusCode, Option<String>, Vec<u8>), ApiError> {
-        let unreachable = |error: reqwest::Error| ApiError::Unreachable(plain(error));
-        let mut response = request.send().await.map_err(unreachable)?;
+        let mut response = request.send().await.map_err(unanswered)?;
         let status = response.status();
         let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(ApiError::Unreadable(format!("more than {MAX_ANSWER} bytes")));
             }
@@ -352,44 +268,8 @@ impl IlertClient {
     }
 }
 
-/// The causes alone: the client's own sentence names the URL.
-fn plain(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it did not answer in time".to_owned();
-    }
-    let error = error.without_url();
-    let mut text = "the connection failed".to_owned();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
-}
-
 fn parse(body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::Unreadable(error.to_string()))
-}
-
-/// What an error answer means. iLert's are `{status, message, code}`; `code` decides where the status does not.
-fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
-    let error: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |name: &str| crate::plugin::text::line(error.get(name).and_then(Value::as_str).unwrap_or_default());
-    let (code, message) = (member("code"), member("message"));
-    let words = match (message.is_empty(), code.is_empty()) {
-        (false, false) => format!("{message} ({code})"),
-        (false, true) => message,
-        (true, false) => code,
-        (true, true) => format!("HTTP {}", status.as_u16()),
-    };
-    match status.as_u16() {
-        401 | 403 => ApiError::Key(words),
-        402 => ApiError::Plan(words),
-        404 => ApiError::NotFound,
-        500.. => ApiError::Trouble(status.as_u16()),
-        408 | 425 => ApiError::Unreachable(words),
-        _ => ApiError::Refused(words),
-    }
 }
 
 #[cfg(test)]

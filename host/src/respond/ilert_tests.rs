@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::ChatPerson;
+use crate::event::Status;
 use crate::simulator::ilert::{self as sim, Fault, Named, NewAlert, User};
 
 async fn both() -> (sim::Ilert, IlertClient) {
@@ -50,7 +51,31 @@ async fn errors_become_plain_words() {
     let error = good.get("1", Purpose::Look).await.unwrap_err();
     assert!(error.is_temporary() && !error.to_string().contains("127.0.0.1"), "{error}");
     ilert.fault(Fault::HangLost, 1).unwrap();
-    assert_eq!(good.get("1", Purpose::Look).await, Err(ApiError::Unreachable("it did not answer in time".into())));
+    assert_eq!(good.get("1", Purpose::Look).await, Err(ApiError::Unanswered("it did not answer in time".into())));
+    ilert.shutdown().await;
+    let error = good.get("1", Purpose::Look).await.unwrap_err();
+    assert!(matches!(error, ApiError::Unreachable(_)) && !error.may_have_acted(), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_was_said_is_found_in_the_timeline() {
+    let (ilert, client) = both().await;
+    let id = ilert.create(NewAlert::default());
+    ilert.comment(id, "Li Lei:\non it").unwrap();
+    let (id, now) = (id.to_string(), Clock::system().now());
+    assert_eq!(client.has_said(&id, "Li Lei: on  it", now - 60_000).await, Ok(true));
+    assert_eq!(client.has_said(&id, "on it", now + 60_000).await, Ok(false), "that was before");
+    assert_eq!(client.has_said(&id, "off it", 0).await, Ok(false));
+}
+
+#[tokio::test]
+async fn what_is_over_is_listed_by_when_it_was_reported() {
+    let (ilert, client) = both().await;
+    let ids: Vec<u64> = (0..2).map(|_| ilert.create(NewAlert::default())).collect();
+    ilert.resolve(ids[0]).unwrap();
+    let since = |ms| jiff::Timestamp::from_millisecond(Clock::system().now() + ms).unwrap();
+    assert_eq!(client.list_over(since(-60_000), 0).await.unwrap().len(), 1);
+    assert!(client.list_over(since(60_000), 0).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -78,6 +103,6 @@ async fn a_comment_carries_the_name_of_its_writer() {
     let (ilert, client) = both().await;
     let about = NewAlert { alert_key: Some("Disk-1".into()), alert_source: Named { id: 1, name: "API".into() }, ..NewAlert::default() };
     let id = ilert.create(about);
-    client.comment(&Comment { alert_key: "disk-1", summary: "s", who: "Li Lei", text: "on it" }).await.unwrap();
+    client.comment(&Comment { alert_source: None, alert_key: "disk-1", summary: "s", who: "Li Lei", text: "on it" }).await.unwrap();
     assert_eq!(ilert.comments(id), ["Li Lei: on it"]);
 }

@@ -2,17 +2,22 @@
 //!
 //! A chat system gives a few seconds for an answer and repeats a callback that gets none: so a command is written down under the callback's own
 //! id, and what takes longer is answered with a request of its own. That answer is lost when the host stops meanwhile; the response is not.
+//!
+//! A flood of callbacks is kept from the deliveries: few bodies are held, fewer are verified, at a time; more are told to come again.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::carry::{DONE, OVER, PATIENCE_MS};
+use super::carry::PATIENCE_MS;
+use super::carry_out::OVER;
 use super::page::{MAX_NAME, MAX_TEXT};
 use super::shared::Shared;
 use super::web::{clean, nothing_left};
@@ -20,7 +25,7 @@ use super::words::Words;
 use crate::delivery::listener::{Heard, Unheard};
 use crate::delivery::plugin_sink::PluginSink;
 use crate::event::Status;
-use crate::outbox::book::{Ask, Progress, Verb, is_ilert_id};
+use crate::outbox::book::{Ask, DONE, Progress, Verb, is_ilert_id};
 use crate::plugin::wit;
 use crate::source::problem::Problem;
 
@@ -28,8 +33,8 @@ use crate::source::problem::Problem;
 const MAX_BODY: usize = 64 * 1024;
 /// How long a callback may take to come, and to get its turn.
 const COMING: Duration = Duration::from_millis(1_000);
-/// How long commands are waited for before the answer: DingTalk gives 2.5 s for all.
-const PROMPT: Duration = Duration::from_millis(1_200);
+/// How long the answer may take from the begin, what the commands take included: chat systems give 2.5 s and more.
+const PROMPT: Duration = Duration::from_millis(2_200);
 /// Commands of one callback; more are not looked at.
 const MAX_COMMANDS: usize = 10;
 
@@ -47,12 +52,22 @@ enum Told {
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, Path(connector): Path<String>, request: Request) -> Response {
     let not_found = || Problem::new(StatusCode::NOT_FOUND, "No such inbox", "no connector of this name takes callbacks").into_response();
     let Some(sink) = shared.listeners.get(&connector).cloned() else { return not_found() };
+    let deadline = Instant::now() + PROMPT;
+    let Ok(place) = shared.callers.try_acquire() else {
+        return Problem::come_again("too many callbacks at once", 10).into_response();
+    };
     let read = async {
         let incoming = incoming(request).await?;
         // Few at a time, so that a flood of bad ones leaves the plugins' instances to the deliveries.
-        let _turn = shared.hearing.acquire().await.ok()?;
+        let turn = Arc::clone(&shared.hearing).acquire_owned().await.ok()?;
         let (sink, now) = (Arc::clone(&sink), shared.clock.now());
-        tokio::task::spawn_blocking(move || sink.hear(incoming, now)).await.ok()
+        let heard = move || {
+            let heard = sink.hear(incoming, now);
+            // Not before, even if nobody waits any more.
+            drop(turn);
+            heard
+        };
+        tokio::task::spawn_blocking(heard).await.ok()
     };
     let heard = match tokio::time::timeout(COMING, read).await {
         Ok(Some(Ok(heard))) => heard,
@@ -69,10 +84,15 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, Path(connector): 
         Ok(None) => return Problem::new(StatusCode::BAD_REQUEST, "Not a callback", "the body is too large or broken off").into_response(),
         Err(_) => return Problem::come_again("too many callbacks at once, or the body did not come", 10).into_response(),
     };
+    drop(place);
     if heard.received.commands.is_empty() {
         return plain(heard.received.answer);
     }
-    Talk { words: Words::choose(shared.languages.get(&connector).map(String::as_str), None), shared, connector, sink }.answer(heard).await
+    let words = Words::choose(shared.languages.get(&connector).map(String::as_str), None);
+    let talk = Talk { words, shared, connector, sink };
+    // Not cut off by a caller who goes away: what is asked for was verified.
+    let tasks = talk.shared.tasks.clone();
+    tasks.spawn(talk.answer(heard, deadline)).await.unwrap_or_else(|_| Problem::come_again("the host is stopping", 10).into_response())
 }
 
 async fn incoming(request: Request) -> Option<wit::Incoming> {
@@ -107,15 +127,16 @@ struct Talk {
 }
 
 impl Talk {
-    async fn answer(self, heard: Heard) -> Response {
+    async fn answer(self, heard: Heard, deadline: Instant) -> Response {
         let id = heard.received.id.clone().unwrap_or_default();
         // An id may be of any length, and may be missing.
-        let id = hex(&if id.is_empty() { heard.digest() } else { Sha256::digest(id.as_bytes()).to_vec() });
+        let id =
+            format!("{}:{}", self.connector, hex(&if id.is_empty() { heard.digest() } else { Sha256::digest(id.as_bytes()).to_vec() }));
         let mut told = Vec::new();
         for (index, command) in heard.received.commands.iter().take(MAX_COMMANDS).enumerate() {
-            told.push(self.command(command, format!("inbox:{}:{id}:{index}", self.connector)).await);
+            told.push(self.command(command, format!("inbox:{id}:{index}")).await);
         }
-        match tokio::time::timeout(PROMPT, self.results(&told)).await {
+        match tokio::time::timeout_at(deadline, self.results(&told)).await {
             Ok(results) => match self.sink.reply(&heard, &results, self.shared.clock.now()) {
                 Ok(replied) => plain(replied.answer),
                 Err(reason) => {
@@ -125,11 +146,18 @@ impl Talk {
             },
             Err(_) => {
                 let answer = plain(heard.received.answer.clone());
-                if let Ok(place) = Arc::clone(&self.shared.late).try_acquire_owned() {
-                    tokio::spawn(async move {
-                        self.later(&heard, &told).await;
-                        drop(place);
-                    });
+                match Promise::make(&self.shared, id) {
+                    Ok(promise) => {
+                        let (tasks, stop) = (self.shared.tasks.clone(), self.shared.stop.clone());
+                        tasks.spawn(async move {
+                            stop.run_until_cancelled(self.later(&heard, &told)).await;
+                            drop(promise);
+                        });
+                    }
+                    Err(Unpromised::Made) => debug!(connector = self.connector, "A repeated command is answered once."),
+                    Err(Unpromised::TooMany) => {
+                        warn!(connector = self.connector, "Too many answers are due later; this command is carried out without one.");
+                    }
                 }
                 answer
             }
@@ -157,6 +185,32 @@ impl Talk {
         if self.shared.allowed.as_ref().is_some_and(|allowed| by.id.is_empty() || !allowed.contains(&by.id)) {
             return refuse(self.words.not_allowed);
         }
+        let verb = match &command.action {
+            wit::Action::Accept => Some(Verb::Accept),
+            wit::Action::Resolve => Some(Verb::Resolve),
+            wit::Action::Comment => Some(Verb::Comment),
+            wit::Action::Open => None,
+            wit::Action::Other(name) if name == "status" => None,
+            wit::Action::Other(_) => return refuse(self.words.unknown_command),
+        };
+        // A repetition is about the incident that was meant at first, and does nothing, even if the first try failed.
+        match self.shared.book().response(&key).await {
+            Ok(Some(before)) => return Told::Later { key: before.ask.key, incident: before.ask.incident, verb: before.ask.verb },
+            Ok(None) => {}
+            Err(error) => {
+                warn!(connector = self.connector, %error, "A command could not be looked up, and is not carried out.");
+                return refuse(self.words.unwritten);
+            }
+        }
+        let Some(incident) = self.meant(command).await else { return refuse(self.words.which) };
+        match verb {
+            Some(verb) => self.ask(verb, incident, command, key).await,
+            None => Told::State { incident },
+        }
+    }
+
+    /// The incident that is named, else the one that the connector was told of last.
+    async fn meant(&self, command: &wit::Command) -> Option<String> {
         let named = command.incident_id.as_deref().map(|id| id.trim().trim_start_matches('#').to_owned());
         let incident = match named {
             Some(id) => Some(id),
@@ -165,20 +219,17 @@ impl Talk {
                 None
             }),
         };
-        let Some(incident) = incident.filter(|id| is_ilert_id(id)) else { return refuse(self.words.which) };
-        let verb = match &command.action {
-            wit::Action::Accept => Verb::Accept,
-            wit::Action::Resolve => Verb::Resolve,
-            wit::Action::Comment => Verb::Comment,
-            wit::Action::Other(name) if name == "status" => return Told::State { incident },
-            wit::Action::Open => return Told::State { incident },
-            wit::Action::Other(_) => return refuse(self.words.unknown_command),
-        };
+        incident.filter(|id| is_ilert_id(id))
+    }
+
+    async fn ask(&self, verb: Verb, incident: String, command: &wit::Command, key: String) -> Told {
+        let refuse = |text: &str| Told::Now(Err(text.to_owned()));
+        let by = &command.by;
         let text = if verb == Verb::Comment { clean(&command.text, MAX_TEXT, true) } else { String::new() };
         if verb == Verb::Comment && text.is_empty() {
             return refuse(self.words.text_missing);
         }
-        if let Some(already) = self.already(verb, &incident, &key).await {
+        if let Some(already) = self.already(verb, &incident).await {
             return Told::Now(Ok(already));
         }
         let person = self.shared.ilert.knows(&by.id).then(|| by.id.clone());
@@ -204,13 +255,9 @@ impl Talk {
         results
     }
 
-    /// What to say where nothing is left to do, unless this very command did it: then its own result is said again.
-    async fn already(&self, verb: Verb, incident: &str, key: &str) -> Option<String> {
-        let book = self.shared.book();
-        if book.response(key).await.ok()?.is_some() {
-            return None;
-        }
-        let status = book.incident(incident).await.ok()??.status;
+    /// What to say where nothing is left to do.
+    async fn already(&self, verb: Verb, incident: &str) -> Option<String> {
+        let status = self.shared.book().incident(incident).await.ok()??.status;
         nothing_left(verb, Some(&status)).then(|| format!("{} {incident}: {}", self.words.incident, self.words.already(Some(&status))))
     }
 
@@ -220,7 +267,7 @@ impl Talk {
         let patience = Duration::from_millis(PATIENCE_MS.unsigned_abs());
         match self.shared.outcome(key, patience).await {
             Ok(Some(response)) => match response.progress {
-                Progress::Done(result) if result == DONE => Ok(about(words.done(verb))),
+                Progress::Done(result) if result == DONE => Ok(about(&words.done_by(verb, &response.ask.who))),
                 Progress::Done(result) => {
                     let over = result == OVER || verb == Verb::Resolve;
                     Ok(about(words.already(Some(if over { &Status::Resolved } else { &Status::Accepted }))))
@@ -243,6 +290,37 @@ impl Talk {
             text.push_str(&format!(" ({})", self.words.last_known));
         }
         Ok(text)
+    }
+}
+
+/// That a callback is answered later; kept while it exists.
+struct Promise {
+    shared: Arc<Shared>,
+    id: String,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why a callback is not answered later.
+enum Unpromised {
+    /// Its repetition is.
+    Made,
+    /// So are many others.
+    TooMany,
+}
+
+impl Promise {
+    fn make(shared: &Arc<Shared>, id: String) -> Result<Promise, Unpromised> {
+        let place = Arc::clone(&shared.late).try_acquire_owned().map_err(|_| Unpromised::TooMany)?;
+        if !shared.promised.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+            return Err(Unpromised::Made);
+        }
+        Ok(Promise { shared: Arc::clone(shared), id, _place: place })
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.shared.promised.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 

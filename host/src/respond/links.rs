@@ -1,13 +1,15 @@
 //! Makes the links of a message: what a reader may do about its incident.
 
 use std::path::Path;
+use std::time::Duration;
 
 use url::Url;
 
-use super::key::{Key, KeyError, Keys};
+use super::by_source::BySource;
+use super::key::{KeyError, Keys};
 use super::token::{Token, TokenError};
 use crate::clock::UnixMs;
-use crate::config::Settings;
+use crate::config::{AlertUrl, Settings};
 use crate::delivery::links::{Links, OpenLinks};
 use crate::event::{Event, Kind, Status};
 use crate::outbox::book::{Verb, is_ilert_id};
@@ -19,58 +21,95 @@ pub(super) const PATH: &str = "respond";
 /// Makes links, and reads them again.
 #[derive(Debug)]
 pub struct LinkMaker {
-    base: Url,
+    shape: Shape,
     keys: Keys,
+}
+
+/// The links as they look, without what makes them work: for a preview, which needs no key.
+#[derive(Debug)]
+pub struct ShownLinks(Shape);
+
+/// What links have but their signatures.
+#[derive(Debug)]
+struct Shape {
+    base: Url,
     ttl_ms: i64,
-    comments: bool,
+    /// The sources whose alerts take comments.
+    comments: BySource<()>,
+    /// `ilert.alert_url`
+    alert_url: Option<AlertUrl>,
 }
 
 impl LinkMaker {
     /// `None` where the config has no `server.public_url` or no `ilert.api_key`: then messages link the incident's own page only. The key is read
     /// from `folder`, or made there. Blocks.
     pub fn open(settings: &Settings, folder: &Path) -> Result<Option<LinkMaker>, KeyError> {
-        let Some(ilert) = settings.ilert.as_ref().filter(|ilert| ilert.api_key.is_some()) else { return Ok(None) };
-        let Some(public_url) = &settings.server.public_url else { return Ok(None) };
-        let keys = Keys::open(folder, ilert.link_ttl.duration())?;
-        let ttl_ms = i64::try_from(ilert.link_ttl.millis()).unwrap_or(i64::MAX);
-        Ok(Some(LinkMaker::new(public_url, keys, ttl_ms, ilert.integration_key.is_some())))
+        let Some((shape, ttl)) = Shape::read(settings) else { return Ok(None) };
+        Ok(Some(LinkMaker { shape, keys: Keys::open(folder, ttl)? }))
     }
 
-    /// Makes links for a preview: they look like the real ones, and open nothing, for nobody keeps the key that they are signed with. `None` as
-    /// with [`LinkMaker::open`].
-    pub fn for_show(settings: &Settings) -> Option<LinkMaker> {
-        let ilert = settings.ilert.as_ref().filter(|ilert| ilert.api_key.is_some())?;
-        let keys = Keys { current: Key::new(std::array::from_fn(|_| fastrand::u8(..))), old: None };
-        let ttl_ms = i64::try_from(ilert.link_ttl.millis()).unwrap_or(i64::MAX);
-        Some(LinkMaker::new(settings.server.public_url.as_ref()?, keys, ttl_ms, ilert.integration_key.is_some()))
-    }
-
-    /// From its parts; `comments` where iLert takes them.
-    pub fn new(public_url: &Url, keys: Keys, ttl_ms: i64, comments: bool) -> LinkMaker {
-        let mut base = public_url.clone();
-        let path = format!("{}/{PATH}/", base.path().trim_end_matches('/'));
-        base.set_path(&path);
-        LinkMaker { base, keys, ttl_ms, comments }
+    /// From its parts; comments are taken from all sources.
+    #[cfg(test)]
+    pub(super) fn new(public_url: &Url, keys: Keys, ttl_ms: i64) -> LinkMaker {
+        LinkMaker { shape: Shape { base: below(public_url), ttl_ms, comments: BySource::all(()), alert_url: None }, keys }
     }
 
     /// Reads the signed part of a link.
     pub(super) fn read(&self, token: &str, now: UnixMs) -> Result<Token, TokenError> {
-        Token::open(token, &self.keys, now, self.ttl_ms)
+        Token::open(token, &self.keys, now, self.shape.ttl_ms)
     }
 
     /// Where the pages are, as browsers see it.
     pub(super) fn base(&self) -> &Url {
-        &self.base
-    }
-
-    fn link(&self, connector: &str, incident: u64, verb: Verb, now: UnixMs) -> String {
-        let token = Token { verb, incident, connector: connector.to_owned(), expires: now.saturating_add(self.ttl_ms) };
-        format!("{}{}", self.base, token.seal(&self.keys.current))
+        &self.shape.base
     }
 }
 
 impl Links for LinkMaker {
     fn links(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
+        self.shape.links(connector, event, now, |token| token.seal(&self.keys.current))
+    }
+
+    fn shown(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
+        self.shape.links(connector, event, now, hidden)
+    }
+}
+
+impl ShownLinks {
+    /// `None` where the config has no links to respond.
+    pub fn new(settings: &Settings) -> Option<ShownLinks> {
+        Shape::read(settings).map(|(shape, _)| ShownLinks(shape))
+    }
+}
+
+impl Links for ShownLinks {
+    fn links(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
+        self.0.links(connector, event, now, hidden)
+    }
+}
+
+/// In the place of a token, and as long.
+fn hidden(token: Token) -> String {
+    format!("{:-<width$}", "hidden", width = token.sealed_len())
+}
+
+fn below(public_url: &Url) -> Url {
+    let mut base = public_url.clone();
+    base.set_path(&format!("{}/{PATH}/", public_url.path().trim_end_matches('/')));
+    base
+}
+
+impl Shape {
+    fn read(settings: &Settings) -> Option<(Shape, Duration)> {
+        let ilert = settings.ilert.as_ref().filter(|ilert| ilert.api_key.is_some())?;
+        let base = below(settings.server.public_url.as_ref()?);
+        let ttl = ilert.link_ttl.duration();
+        let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        let comments = BySource::of_keys(ilert, |_| ());
+        Some((Shape { base, ttl_ms, comments, alert_url: ilert.alert_url.clone() }, ttl))
+    }
+
+    fn links(&self, connector: &str, event: &Event, now: UnixMs, seal: impl Fn(Token) -> String) -> Vec<ActionLink> {
         let mut links = Vec::new();
         if event.kind != Kind::Test
             && event.status != Status::Resolved
@@ -78,14 +117,30 @@ impl Links for LinkMaker {
             && let Ok(incident) = event.incident_id.parse()
         {
             let accept = (event.status != Status::Accepted).then_some((Verb::Accept, Action::Accept));
-            let comment = self.comments.then_some((Verb::Comment, Action::Comment));
+            let comment = self.comments.get(event.alert_source.as_ref()).map(|()| (Verb::Comment, Action::Comment));
             for (verb, action) in accept.into_iter().chain([(Verb::Resolve, Action::Resolve)]).chain(comment) {
-                let href = self.link(connector, incident, verb, now);
+                let token = Token { verb, incident, connector: connector.to_owned(), expires: now.saturating_add(self.ttl_ms) };
+                let href = format!("{}{}", self.base, seal(token));
                 links.push(ActionLink { incident_id: event.incident_id.clone(), action, href });
             }
         }
-        links.extend(OpenLinks.links(connector, event, now));
+        links.extend(self.open(connector, event, now));
         links
+    }
+
+    /// The incident's own page: as the event says, else as the config does.
+    fn open(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
+        let named = OpenLinks.links(connector, event, now);
+        let page = || {
+            self.alert_url
+                .as_ref()
+                .filter(|_| is_ilert_id(&event.incident_id) && event.kind != Kind::Test)
+                .map(|url| url.page_of(&event.incident_id))
+        };
+        if !named.is_empty() {
+            return named;
+        }
+        page().map(|href| ActionLink { incident_id: event.incident_id.clone(), action: Action::Open, href }).into_iter().collect()
     }
 }
 
@@ -97,7 +152,7 @@ mod tests {
 
     fn maker() -> LinkMaker {
         let keys = Keys { current: Key::new([1; 32]), old: None };
-        LinkMaker::new(&"https://incidents.example.com/sink/".parse().unwrap(), keys, 60_000, true)
+        LinkMaker::new(&"https://incidents.example.com/sink/".parse().unwrap(), keys, 60_000)
     }
 
     #[test]
@@ -111,6 +166,17 @@ mod tests {
         let read = maker().read(token, 60_999).unwrap();
         assert_eq!((read.verb, read.incident, read.connector.as_str()), (Verb::Resolve, 7, "ops"));
         assert!(matches!(maker().read(token, 61_000), Err(TokenError::Expired(_))));
+    }
+
+    #[test]
+    fn a_preview_shows_links_as_long_that_do_not_work() {
+        let event = testing::event("7", Kind::Created);
+        let (real, shown) = (maker().links("ops", &event, 1_000), maker().shown("ops", &event, 1_000));
+        for (real, shown) in real.iter().zip(&shown) {
+            assert_eq!((&real.action, real.href.len()), (&shown.action, shown.href.len()));
+            let token = shown.href.strip_prefix("https://incidents.example.com/sink/respond/").unwrap();
+            assert!(token.starts_with("hidden-") && matches!(maker().read(token, 1_000), Err(TokenError::Forged)));
+        }
     }
 
     #[test]

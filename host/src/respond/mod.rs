@@ -5,19 +5,24 @@
 //! | `links`, `token`, `key` | signed links on messages |
 //! | `web`, `page`, `words` | the pages behind them |
 //! | `inbox` | commands typed in a chat |
-//! | `carry` | carries out what was written down, over failures and restarts |
+//! | `carry`, `carry_out` | carry out what was written down, over failures and restarts |
 //! | [`ilert`], [`budget`] | iLert's REST API, within its limits |
-//! | `reconcile` | catches up with what no webhook told |
+//! | `reconcile`, `pages` | catch up with what no webhook told |
 //!
 //! A click is answered once it is in the outbox. The event that iLert then posts is the answer that the group sees; the outbox adds who asked.
 
+mod alert;
+mod api_error;
 pub mod budget;
+mod by_source;
 mod carry;
+mod carry_out;
 pub mod ilert;
 mod inbox;
 pub mod key;
 mod links;
 mod page;
+mod pages;
 mod reconcile;
 mod shared;
 #[cfg(test)]
@@ -28,7 +33,7 @@ mod web;
 mod words;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -36,8 +41,9 @@ use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-pub use links::LinkMaker;
+pub use links::{LinkMaker, ShownLinks};
 
 use self::ilert::{ClientError, IlertClient};
 use self::shared::Shared;
@@ -50,10 +56,15 @@ use crate::telemetry::metrics::ApiMetrics;
 
 /// Pages made at once; more visitors are asked to come again.
 const PAGES: usize = 64;
-/// Callbacks read at once; more wait for a moment.
+/// Callbacks held at once, 64 KiB each at the most; more are told to come again.
+const CALLERS: usize = 64;
+/// Callbacks verified and read by plugins at once; the others wait for a moment.
 const HEARING: usize = 2;
 /// Callbacks that are answered later; further ones get the immediate answer only.
 const LATE: usize = 256;
+
+/// How long answers may still take when the host is asked to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// What a responder is built with.
 pub struct Needs {
@@ -102,22 +113,26 @@ impl Responder {
         }
         let allowed = config.allowed_users.as_ref().map(|users| users.iter().cloned().collect());
         let (asked, moved, pages) = (Notify::new(), watch::Sender::new(0), Semaphore::new(PAGES));
-        let (hearing, late) = (Semaphore::new(HEARING), Arc::new(Semaphore::new(LATE)));
+        let (callers, hearing, late) = (Semaphore::new(CALLERS), Arc::new(Semaphore::new(HEARING)), Arc::new(Semaphore::new(LATE)));
         let shared = Arc::new(Shared {
-            started_at: clock.now(),
             clock,
             outbox,
             intake,
             ilert,
             links,
+            alert_url: config.alert_url.clone(),
             languages,
             listeners,
             allowed,
+            callers,
             hearing,
             late,
+            promised: Mutex::default(),
             asked,
             moved,
             pages,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         });
         Ok(Some(Responder { shared, every: config.reconcile_interval.duration(), grace: reconcile::GRACE }))
     }
@@ -145,7 +160,13 @@ impl Responder {
     pub fn run(self, stop: CancellationToken) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let carry = carry::run(Arc::clone(&self.shared), stop.clone());
-            tokio::join!(carry, reconcile::run(self.shared, self.every, self.grace, stop));
+            tokio::join!(carry, reconcile::run(Arc::clone(&self.shared), self.every, self.grace, stop));
+            self.shared.stop.cancel();
+            self.shared.tasks.close();
+            // The public server has its grace for answers; what is left of them here is at the most one request each.
+            if tokio::time::timeout(LAST_ANSWERS, self.shared.tasks.wait()).await.is_err() {
+                tracing::warn!(answers = self.shared.tasks.len(), "Answers to commands were under way at the end and are not given.");
+            }
         })
     }
 }

@@ -52,8 +52,10 @@ pub(super) enum Say<'a> {
     Confirm { verb: Verb, form: Form<'a>, missing: Option<&'a str> },
     /// Written down, not done yet; with who asked for it, if it was somebody else.
     Going { other: Option<&'a str> },
-    /// Done.
+    /// Done by the reader.
     Done(Verb),
+    /// Done by somebody else by the same link, which works once.
+    Used { verb: Verb, who: &'a str },
     /// Given up; it can be asked for again.
     Failed { why: &'a str, verb: Verb, form: Form<'a> },
     /// Nothing is left to do.
@@ -123,6 +125,10 @@ fn body(html: &mut String, words: &Words, seen: Option<&Seen>, say: &Say<'_>) {
             let _ = write!(html, "<a class=\"button plain\" href=\"\">{}</a>", words.look_again);
         }
         Say::Done(verb) => note(html, words.done(*verb), false),
+        Say::Used { verb, who } => {
+            note(html, &words.done_by(*verb, who), false);
+            let _ = write!(html, "<p>{}</p>", words.used);
+        }
         Say::Failed { why, verb, form } => {
             note(html, &format!("{} {why}", words.failed), true);
             write_form(html, words, *verb, form, words.try_again);

@@ -1,30 +1,34 @@
 //! What the pages, the inbox, the carrier and the reconciler have in common.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::budget::Purpose;
+use super::carry_out::progress;
 use super::ilert::IlertClient;
 use super::links::LinkMaker;
-use crate::clock::{Clock, UnixMs};
+use crate::clock::Clock;
+use crate::config::AlertUrl;
 use crate::delivery::listener::Listeners;
 use crate::event::Status;
 use crate::intake::Intake;
-use crate::outbox::book::{Ask, Book, Booked, Progress, Response};
+use crate::outbox::book::{Ask, Book, Booked, Progress, Response, Step};
 use crate::outbox::{Outbox, OutboxError};
 
 /// What the parts have in common.
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    /// What was asked for before may have been begun by an earlier life of the host.
-    pub(super) started_at: UnixMs,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) intake: Intake,
     pub(super) ilert: IlertClient,
     pub(super) links: Option<Arc<LinkMaker>>,
+    /// `ilert.alert_url`
+    pub(super) alert_url: Option<AlertUrl>,
     /// Of the connectors that have one.
     pub(super) languages: BTreeMap<String, String>,
     /// Something was asked for.
@@ -35,12 +39,20 @@ pub(super) struct Shared {
     pub(super) listeners: Listeners,
     /// Who may give commands, by the chat system's user id; everybody if absent.
     pub(super) allowed: Option<HashSet<String>>,
+    /// Callbacks held.
+    pub(super) callers: Semaphore,
     /// Callbacks being read.
-    pub(super) hearing: Semaphore,
+    pub(super) hearing: Arc<Semaphore>,
     /// Callbacks to be answered later.
     pub(super) late: Arc<Semaphore>,
+    /// Their ids.
+    pub(super) promised: Mutex<HashSet<String>>,
     /// Pages being made.
     pub(super) pages: Semaphore,
+    /// Answers to commands.
+    pub(super) tasks: TaskTracker,
+    /// Ends answers that are given later.
+    pub(super) stop: CancellationToken,
 }
 
 /// An incident, as it is to be shown.
@@ -66,7 +78,8 @@ impl Shared {
             tracing::warn!(incident, %error, "The outbox could not be asked about an incident.");
             None
         });
-        let url = known.as_ref().and_then(|known| known.about.url.clone());
+        let told = known.as_ref().and_then(|known| known.about.url.clone());
+        let url = told.or_else(|| Some(self.alert_url.as_ref()?.page_of(incident)));
         match self.ilert.get(incident, Purpose::Look).await {
             Ok(alert) => Seen { status: Some(alert.status), summary: alert.summary, url, responders: alert.responders, live: true },
             Err(error) => {
@@ -93,12 +106,22 @@ impl Shared {
         Ok(booked)
     }
 
+    /// Notes a step of a response, for those who wait for it too.
+    pub(super) async fn step(&self, response: i64, step: Step) -> Result<(), OutboxError> {
+        self.book().step(response, step, self.clock.now()).await?;
+        self.moved.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+
     /// The response of a key, if possible once it is carried out. Cancel-safe.
     pub(super) async fn outcome(&self, key: &str, wait: Duration) -> Result<Option<Response>, OutboxError> {
         let mut moved = self.moved.subscribe();
         let deadline = tokio::time::Instant::now() + wait;
         loop {
-            let response = self.book().response(key).await?;
+            let mut response = self.book().response(key).await?;
+            if let Some(response) = &mut response {
+                response.progress = progress(response);
+            }
             let open = response.as_ref().is_some_and(|response| response.progress == Progress::Open);
             if !open || tokio::time::timeout_at(deadline, moved.changed()).await.is_err() {
                 return Ok(response);

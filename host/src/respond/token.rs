@@ -47,6 +47,11 @@ pub enum TokenError {
 }
 
 impl Token {
+    /// How long it is when it is signed.
+    pub fn sealed_len(&self) -> usize {
+        (HEAD + self.connector.len() + TAG).saturating_mul(4).div_ceil(3)
+    }
+
     /// Signs it.
     pub fn seal(&self, key: &Key) -> String {
         let mut bytes = vec![FORM, self.verb as u8];

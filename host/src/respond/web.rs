@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, LOCATION, ORIGIN,
-    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,14 +17,13 @@ use sha2::{Digest, Sha256};
 
 use tokio::sync::SemaphorePermit;
 
-use super::carry::DONE;
 use super::links::LinkMaker;
 use super::page::{self, Form, MAX_NAME, MAX_TEXT, Say};
 use super::shared::{Seen, Shared};
 use super::token::{Token, TokenError};
 use super::words::Words;
 use crate::event::Status;
-use crate::outbox::book::{Ask, Booked, Progress, Verb};
+use crate::outbox::book::{Ask, Booked, DONE, Progress, Verb};
 
 /// The largest form: a comment of Chinese characters, percent-encoded.
 const MAX_FORM: usize = 32 * 1024;
@@ -52,6 +51,8 @@ fn answer(status: StatusCode, html: String) -> Response {
         // The form's origin is to be told to ourselves, the link to nobody else.
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        // For readers that do not know the policy's `frame-ancestors`.
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow")),
     ];
     (status, headers, html).into_response()
@@ -139,7 +140,10 @@ impl<'a> Visit<'a> {
         let form = Form { token: self.text, name, text: response.as_ref().map_or("", |response| response.ask.text.as_str()) };
         let say = match response.as_ref().map(|response| &response.progress) {
             Some(Progress::Open) => Say::Going { other: None },
-            Some(Progress::Done(result)) if result == DONE => Say::Done(verb),
+            Some(Progress::Done(result)) if result == DONE => match response.as_ref().map(|response| response.ask.who.as_str()) {
+                Some(who) if who != name => Say::Used { verb, who },
+                _ => Say::Done(verb),
+            },
             Some(Progress::Done(_)) => Say::Already,
             Some(Progress::Failed(_)) | None if nothing_left(verb, seen.status.as_ref()) => Say::Already,
             Some(Progress::Failed(why)) => Say::Failed { why, verb, form },
@@ -182,10 +186,12 @@ impl<'a> Visit<'a> {
     /// Back to the page, which shows what became of it: so that a reload asks for nothing again.
     fn see_other(&self, which: &str, name: &str) -> Response {
         let query = if which.is_empty() { String::new() } else { format!("?r={which}") };
-        let secure = self.shared.links.as_deref().is_some_and(|links| links.base().scheme() == "https");
+        let base = self.shared.links.as_deref().map(LinkMaker::base);
+        let secure = base.is_some_and(|base| base.scheme() == "https");
         let cookie = format!(
-            "{NAME_COOKIE}={}; Max-Age={NAME_SECONDS}; Path=/; HttpOnly; SameSite=Lax{}",
+            "{NAME_COOKIE}={}; Max-Age={NAME_SECONDS}; Path={}; HttpOnly; SameSite=Lax{}",
             utf8_percent_encode(name, NON_ALPHANUMERIC),
+            base.map_or("/", |base| base.path()),
             if secure { "; Secure" } else { "" }
         );
         let mut response = answer(StatusCode::SEE_OTHER, String::new());

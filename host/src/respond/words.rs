@@ -18,6 +18,9 @@ pub(super) struct Words {
     accept_done: &'static str,
     resolve_done: &'static str,
     comment_done: &'static str,
+    accept_done_by: &'static str,
+    resolve_done_by: &'static str,
+    comment_done_by: &'static str,
     already_accepted: &'static str,
     already_resolved: &'static str,
     pub(super) incident: &'static str,
@@ -30,6 +33,7 @@ pub(super) struct Words {
     pub(super) in_progress: &'static str,
     pub(super) in_progress_by: &'static str,
     pub(super) look_again: &'static str,
+    pub(super) used: &'static str,
     pub(super) failed: &'static str,
     pub(super) try_again: &'static str,
     pub(super) expired: &'static str,
@@ -59,6 +63,9 @@ pub(super) const EN: Words = Words {
     accept_done: "You have accepted this incident.",
     resolve_done: "You have resolved this incident.",
     comment_done: "Your comment has been sent to iLert.",
+    accept_done_by: "{} has accepted this incident.",
+    resolve_done_by: "{} has resolved this incident.",
+    comment_done_by: "The comment by {} has been sent to iLert.",
     already_accepted: "This incident has been accepted already.",
     already_resolved: "This incident has been resolved already.",
     incident: "Incident",
@@ -71,6 +78,7 @@ pub(super) const EN: Words = Words {
     in_progress: "Noted. It is being carried out.",
     in_progress_by: "This is being carried out already, as asked for by",
     look_again: "Look again",
+    used: "This link has been used. A newer message has links for what is left to do.",
     failed: "It could not be carried out:",
     try_again: "Try again",
     expired: "This link has expired.",
@@ -100,6 +108,9 @@ pub(super) const ZH: Words = Words {
     accept_done: "您已接手此故障。",
     resolve_done: "您已将此故障标记为已解决。",
     comment_done: "您的评论已发送到 iLert。",
+    accept_done_by: "{} 已接手此故障。",
+    resolve_done_by: "{} 已将此故障标记为已解决。",
+    comment_done_by: "{} 的评论已发送到 iLert。",
     already_accepted: "此故障已有人接手。",
     already_resolved: "此故障已解决。",
     incident: "故障",
@@ -112,6 +123,7 @@ pub(super) const ZH: Words = Words {
     in_progress: "已记录,正在执行。",
     in_progress_by: "已在执行中,发起人:",
     look_again: "刷新",
+    used: "此链接已被使用。如需继续操作,请使用较新消息中的链接。",
     failed: "执行失败:",
     try_again: "重试",
     expired: "此链接已过期。",
@@ -156,6 +168,17 @@ impl Words {
         }
     }
 
+    /// To everybody, by whom it was done.
+    pub(super) fn done_by(&self, verb: Verb, who: &str) -> String {
+        let sentence = match verb {
+            Verb::Accept => self.accept_done_by,
+            Verb::Resolve => self.resolve_done_by,
+            Verb::Comment => self.comment_done_by,
+        };
+        sentence.replace("{}", who)
+    }
+
+    /// To the one who did it.
     pub(super) fn done(&self, verb: Verb) -> &'static str {
         match verb {
             Verb::Accept => self.accept_done,

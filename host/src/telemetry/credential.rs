@@ -5,11 +5,19 @@ use super::redact::MASK;
 /// Parameters whose values are credentials, wherever they come from.
 const PARAMETERS: [&str; 8] = ["access_token", "sign", "session", "token", "secret", "password", "api_key", "integration_key"];
 
+/// Before the signed part of a link to respond, which is good for whoever has it.
+const RESPOND: &str = "/respond/";
+/// Shorter ones are none of ours.
+const SHORTEST_TOKEN: usize = 60;
+
 /// A credential by what stands around it: how many bytes after `at` it begins, and its length.
 pub(super) fn credential(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
     if rest.starts_with("://") {
         return userinfo(rest);
+    }
+    if let Some(token) = rest.strip_prefix(RESPOND) {
+        return link_token(token);
     }
     if !rest.starts_with(|c: char| c.is_ascii_alphabetic()) || goes_on(text.get(..at)?) {
         return None;
@@ -58,6 +66,12 @@ fn bare(value: &str, encoded: bool) -> (&str, usize) {
     (value, value_only.get(..next.unwrap_or(end)).unwrap_or_default().trim_end_matches('.').len())
 }
 
+/// The signed part of a link, from the slash before it.
+fn link_token(token: &str) -> Option<(usize, usize)> {
+    let end = token.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(token.len());
+    (end >= SHORTEST_TOKEN).then_some((RESPOND.len(), end))
+}
+
 /// `://user:password@`: the part between the slashes and the last `@` before the path.
 fn userinfo(rest: &str) -> Option<(usize, usize)> {
     let after = rest.get(3..)?;
@@ -88,6 +102,8 @@ mod tests {
             ("postgres://me:p@ss@db.example/x?sslmode=off", "postgres://…@db.example/x?sslmode=off"),
             ("https://x.example/@me", "https://x.example/@me"),
             ("sign=", "sign="),
+            ("GET /respond/AQAAAAAALYdlAAABn0JcVEBvcHPxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-_x?r=1 ends", "GET /respond/…?r=1 ends"),
+            ("/respond/later", "/respond/later"),
             ("中文 sign=é中 中文", "中文 sign=… 中文"),
         ];
         for (text, expected) in table {

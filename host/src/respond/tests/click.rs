@@ -21,7 +21,14 @@ async fn a_click_accepts_once_and_the_group_reads_who_it_was() {
     assert_eq!(answer.status(), 303);
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.contains("Li%20Lei") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    assert!(host.get(&link).await.1.contains("You have accepted this incident."));
+    let name = cookie.split(';').next().unwrap();
+    let seen = host.http.get(&link).header("cookie", name).send().await.unwrap().text().await.unwrap();
+    assert!(seen.contains("You have accepted this incident."), "{seen}");
+    let others = host.get(&link).await.1;
+    assert!(
+        others.contains("Li Lei has accepted this incident.") && others.contains("has been used") && !others.contains("<form"),
+        "{others}"
+    );
     let echo = host.until_told(2).await[1].clone();
     assert_eq!((&echo.kind, &echo.status), (&Kind::Acknowledged, &Status::Accepted));
     assert_eq!(echo.actor, Some(Person { first_name: "Li Lei".into(), ..Person::default() }));
@@ -29,8 +36,12 @@ async fn a_click_accepts_once_and_the_group_reads_who_it_was() {
     for _ in 0..3 {
         assert_eq!(host.post(&link, &[("name", "Han Meimei")], &[]).await.status(), 200, "already accepted");
     }
-    host.until_told(3).await; // the comment that carries the name
+    world.until_said(id, 1).await;
     assert_eq!((world.accepts(), world.ilert.comments(id)), (1, vec!["Li Lei: Accepted by Li Lei (ops).".to_owned()]));
+    // iLert tells of that comment too. Another one after it shows that it came, and was not told.
+    world.ilert.comment(id, "from elsewhere").unwrap();
+    let told = host.until_told(3).await;
+    assert_eq!((told.len(), told[2].comment.as_deref()), (3, Some("from elsewhere")), "people are told once who accepted");
     host.end().await;
 }
 
@@ -51,15 +62,10 @@ async fn a_click_is_carried_out_over_failures_and_a_restart() {
     for _ in 0..1_000 {
         _ = host.http.get(format!("{}/alerts/{id}", world.ilert.api_url())).send().await;
     }
-    let resolved = |told: &[Arc<Event>]| told.iter().find(|event| event.kind == Kind::Resolved).cloned();
-    let last = match resolved(&host.until_told(2).await) {
-        Some(last) => last,
-        // The comment that carries the name came before it.
-        None => resolved(&host.until_told(3).await).unwrap(),
-    };
+    let last = host.until_told(2).await[1].clone();
     assert_eq!((&last.status, last.actor.as_ref().map(|who| who.first_name.as_str())), (&Status::Resolved, Some("Li Lei")));
     let link = host.links.base().join(link.rsplit('/').next().unwrap()).unwrap();
-    assert!(host.get(link.as_str()).await.1.contains("You have resolved this incident."));
+    assert!(host.get(link.as_str()).await.1.contains("Li Lei has resolved this incident."));
     host.end().await;
 }
 
@@ -96,7 +102,7 @@ async fn a_comment_by_a_link_is_written_with_its_writers_name() {
         let answer = host.post(&link, &[("name", "李雷"), ("text", "正在处理")], &[]).await;
         assert_eq!(answer.status(), 303);
         let next = format!("{link}{}", answer.headers()["location"].to_str().unwrap().split_at(link.rsplit('/').next().unwrap().len()).1);
-        assert!(host.get(&next).await.1.contains("Your comment has been sent"));
+        assert!(host.get(&next).await.1.contains("The comment by 李雷 has been sent"));
     }
     assert_eq!(world.ilert.comments(id), ["李雷: 正在处理"], "the same comment twice is one");
     assert!(host.get(&link).await.1.contains("<form"), "another comment can be written");
@@ -115,7 +121,7 @@ async fn a_key_that_ilert_does_not_take_is_told_in_plain_words() {
     let (_, page) = host.get(&link).await;
     assert!(page.contains("could not be carried out") && page.contains("`ilert.api_key`") && page.contains("<form"), "{page}");
     assert_eq!(host.post(&link, &[("name", "Li Lei")], &[]).await.status(), 303, "it can be asked for again");
-    assert!(host.get(&link).await.1.contains("You have accepted"));
+    assert!(host.get(&link).await.1.contains("Li Lei has accepted"));
     assert_eq!((world.accepts(), world.ilert.alert(id).unwrap().status), (1, crate::simulator::ilert::Status::Accepted));
     host.end().await;
 }

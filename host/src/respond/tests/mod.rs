@@ -76,7 +76,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let keys = Keys { current: Key::new([7; 32]), old: None };
-        let links = Arc::new(LinkMaker::new(&url.parse().unwrap(), keys, TTL_MS, true));
+        let links = Arc::new(LinkMaker::new(&url.parse().unwrap(), keys, TTL_MS));
         let config = Ilert {
             api_url: self.ilert.api_url().parse().unwrap(),
             api_key: Some(Secret::new("key")),
@@ -105,6 +105,17 @@ impl World {
         Host { clock: self.clock.clone(), outbox, links, http, stop, running, server }
     }
 
+    /// Waits until so much is written under an alert.
+    async fn until_said(&self, id: u64, count: usize) {
+        for _ in 0..500 {
+            if self.ilert.comments(id).len() >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("only {:?} was said", self.ilert.comments(id));
+    }
+
     fn accepts(&self) -> u64 {
         self.ilert.counters().get("PUT /alerts/{id}/accept").copied().unwrap_or_default()
     }
@@ -123,9 +134,20 @@ impl Host {
         self.outbox.waiting("ops", 10_000).await.unwrap().into_iter().map(|waiting| waiting.event).collect()
     }
 
+    /// Waits until iLert's alerts have been compared once.
+    async fn until_looked(&self) {
+        for _ in 0..1_500 {
+            if self.outbox.book().unwrap().note("reconcile last look").await.unwrap().is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("iLert was not asked");
+    }
+
     /// Waits until the group would have been told so much.
     async fn until_told(&self, count: usize) -> Vec<Arc<Event>> {
-        for _ in 0..500 {
+        for _ in 0..1_500 {
             let told = self.told().await;
             if told.len() >= count {
                 return told;

@@ -3,6 +3,7 @@
 //! Nothing in it is made up for show: the events go over HTTP to the host's webhook, the messages over HTTP to a group that checks every
 //! signature, and the last line is counted from the outbox.
 
+mod people;
 mod stage;
 mod story;
 
@@ -77,8 +78,10 @@ async fn tell(
 ) -> Result<(), String> {
     for chapter in story::chapters(options.storm, stage.now()) {
         say(&heading(chapter.title, options.colour));
-        let (accepted, status) = stage.post(&chapter.body, chapter.encoding).await?;
-        say(&format!("POST {} → {status} {accepted}\n", stage.webhook()));
+        for line in stage.perform(&chapter.deed).await? {
+            say(&line);
+        }
+        say("");
         draw_until_quiet(stage, options, messages, say, chapter.cards).await?;
         if let Some(words) = stage.newest_dead_letter().await? {
             say(&format!("Dead letter: {words}\n"));

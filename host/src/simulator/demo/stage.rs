@@ -9,24 +9,31 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::story::{BROKEN_SOURCE, STORM_SOURCE};
+use super::story::{ANSWERED_SOURCE, BROKEN_SOURCE, STORM_SOURCE};
 use super::{Options, Total};
 use crate::clock::Clock;
 use crate::config::{Document, Format};
 use crate::host::{self, Control, Host, HostError, Plan};
 use crate::outbox::{Filter, Taken};
 use crate::route::Routes;
+use crate::secret::Secret;
+use crate::simulator::SimulatorError;
 use crate::simulator::dingtalk::{self, DingTalk, Robot};
+use crate::simulator::ilert::{self, Ilert, Named, User};
 
 const SECRET: &str = "SECdemo0123456789abcdef";
 const PASSWORD: &str = "demo";
+const API_KEY: &str = "demo-api-key";
+const INTEGRATION_KEY: &str = "demo-integration-key";
+pub(super) const APP_SECRET: &str = "demo-app-secret";
 
 /// Everything that runs in a demo.
 pub(super) struct Stage {
-    group: DingTalk,
+    pub(super) group: DingTalk,
+    pub(super) ilert: Ilert,
     control: Control,
     webhook: String,
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     stop: CancellationToken,
     running: JoinHandle<Result<(), HostError>>,
     folder: Folder,
@@ -54,7 +61,9 @@ impl Stage {
                 options.plugin.display()
             ));
         }
-        let config = config(&group, &plugin)?;
+        let ilert = start_ilert(&clock).await.map_err(|error| error.to_string())?;
+        let port = free_port().map_err(|error| format!("no port is free: {error}"))?;
+        let config = config(&group, &ilert, port, &plugin)?;
         let document =
             Document::parse(&config, Format::Toml, "demo.toml", folder.path(), &|_| None).map_err(|errors| errors.to_string())?;
         let plan = Plan::read(document).map_err(|errors| errors.to_string())?;
@@ -69,10 +78,12 @@ impl Stage {
             }
         }));
         let running = tokio::spawn(host.run(stop.clone(), CancellationToken::new()));
+        ilert.set_webhook(Some(Secret::new(format!("http://ilert:{PASSWORD}@{addr}/webhooks/ilert"))));
         crate::delivery::http::install_crypto();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().map_err(|error| error.to_string())?;
         Ok(Stage {
             group,
+            ilert,
             control,
             webhook: format!("http://{addr}/webhooks/ilert"),
             client,
@@ -99,11 +110,8 @@ impl Stage {
     }
 
     /// Posts as iLert does; the host's answer and its status.
-    pub(super) async fn post(&self, body: &[u8], encoding: Option<&str>) -> Result<(String, u16), String> {
-        let mut request = self.client.post(&self.webhook).basic_auth("ilert", Some(PASSWORD)).header("content-type", "application/json");
-        if let Some(encoding) = encoding {
-            request = request.header("content-encoding", encoding);
-        }
+    pub(super) async fn post(&self, body: &[u8]) -> Result<(String, u16), String> {
+        let request = self.client.post(&self.webhook).basic_auth("ilert", Some(PASSWORD)).header("content-type", "application/json");
         let answer = request.body(body.to_vec()).send().await.map_err(|error| error.to_string())?;
         let status = answer.status();
         let text = answer.bytes().await.map_err(|error| error.to_string())?;
@@ -140,6 +148,7 @@ impl Stage {
         let total = self.count().await?;
         self.stop.cancel();
         self.running.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        self.ilert.shutdown().await;
         self.group.shutdown().await;
         drop(self.folder);
         Ok(total)
@@ -155,7 +164,8 @@ impl Stage {
         let (delivered, dead) = (of("delivered").await?, of("dead").await?);
         let waiting: u64 =
             self.control.outbox().status().await.map_err(|error| error.to_string())?.iter().map(|line| line.waiting + line.in_flight).sum();
-        let (events, routed) = (self.events.load(Ordering::Relaxed), self.routed.load(Ordering::Relaxed));
+        let answered = self.ilert.posts().iter().filter(|posted| posted.status == Some(202)).count();
+        let (events, routed) = (self.events.load(Ordering::Relaxed) + answered, self.routed.load(Ordering::Relaxed));
         let lost = routed
             .saturating_sub(usize::try_from(delivered + dead).unwrap_or(usize::MAX))
             .saturating_add(usize::try_from(waiting).unwrap_or(0));
@@ -163,19 +173,43 @@ impl Stage {
     }
 }
 
+/// iLert with a key for the host.
+async fn start_ilert(clock: &Clock) -> Result<Ilert, SimulatorError> {
+    let options = ilert::Options {
+        clock: clock.clone(),
+        api_keys: vec![(Secret::new(API_KEY), User::new(1, "Incident", "Sink"))],
+        integration_keys: vec![(Secret::new(INTEGRATION_KEY), Named { id: ANSWERED_SOURCE, name: "Grafana".into() })],
+        ..ilert::Options::default()
+    };
+    Ilert::start(options).await
+}
+
+/// Given back at once: the links name the port before the host has it.
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 /// A config as a user would write it.
-fn config(group: &DingTalk, plugin: &Path) -> Result<String, String> {
+fn config(group: &DingTalk, ilert: &Ilert, port: u16, plugin: &Path) -> Result<String, String> {
+    let api_url = ilert.api_url();
     let url = |robot: &str| group.url_of(robot).map_err(|error| error.to_string());
     let (english, chinese, broken) = (url("iLert")?, url("iLert 值班")?, url("backup")?);
     let plugin = serde_json::to_string(&plugin.to_string_lossy()).map_err(|error| error.to_string())?;
     Ok(format!(
         r#"
 [server]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
 
 [outbox]
 type = "sqlite"
 path = "demo.db"
+
+[ilert]
+api_url = "{api_url}"
+api_key = "{API_KEY}"
+integration_key = "{INTEGRATION_KEY}"
+reconcile_interval = "1d"
 
 [plugins.dingtalk]
 path = {plugin}
@@ -189,6 +223,7 @@ password = "{PASSWORD}"
 type = "dingtalk"
 url = "{english}"
 secret = "{SECRET}"
+app_secret = "{APP_SECRET}"
 timezone = "Asia/Shanghai"
 
 [connectors.ops-zh]

@@ -4,15 +4,26 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::dingtalk::Shown;
+use crate::simulator::ilert::{Named, NewAlert};
 
 /// One thing that happens.
 pub(super) struct Chapter {
     pub(super) title: &'static str,
-    /// What iLert posts.
-    pub(super) body: Vec<u8>,
-    pub(super) encoding: Option<&'static str>,
+    pub(super) deed: Deed,
     /// How many cards are drawn.
     pub(super) cards: usize,
+}
+
+/// Who does what.
+pub(super) enum Deed {
+    /// iLert posts this, as it once did.
+    Post(Vec<u8>),
+    /// An alert begins in the simulated iLert, which posts it.
+    Alert(Box<NewAlert>),
+    /// Somebody taps a button of the last card that has it, and gives a name.
+    Tap { button: &'static str, name: &'static str },
+    /// Somebody writes to the robot.
+    Say { text: &'static str, name: &'static str, staff_id: &'static str },
 }
 
 macro_rules! fixture {
@@ -24,12 +35,16 @@ macro_rules! fixture {
 /// The source that only the connector with the wrong secret listens to.
 pub(super) const BROKEN_SOURCE: &str = "Backup";
 
+/// The source of the alert that people respond to.
+pub(super) const ANSWERED_SOURCE: u64 = 2_193_327;
+
 /// The storm's alert source.
 pub(super) const STORM_SOURCE: &str = "Zabbix";
 
 /// The story, with its times moved to the last minutes before `now`: a reader is not to wonder at incidents that are open for years.
 pub(super) fn chapters(storm: usize, now: Timestamp) -> Vec<Chapter> {
-    let one = |title, body: &str| Chapter { title, body: moved(body, now).into_bytes(), encoding: None, cards: 2 };
+    let one = |title, body: &str| Chapter { title, deed: Deed::Post(moved(body, now).into_bytes()), cards: 2 };
+    let deed = |title, deed| Chapter { title, deed, cards: 2 };
     vec![
         one("An incident is created; two groups read it, each in its language", fixture!("2026-created-rich")),
         one("Another one, in iLert's form of 2021", fixture!("2021-created")),
@@ -37,10 +52,18 @@ pub(super) fn chapters(storm: usize, now: Timestamp) -> Vec<Chapter> {
         one("Somebody accepts it", fixture!("2021-acknowledged")),
         one("A comment", fixture!("2021-comment-added")),
         one("It is over", fixture!("2021-resolved")),
+        deed("A new one, in an iLert that can be answered", Deed::Alert(Box::new(checkout()))),
+        deed(
+            "A person accepts from the chat: the tap opens a page, and only the page's button acts",
+            Deed::Tap { button: "Accept", name: "Li Lei" },
+        ),
+        deed(
+            "Another person resolves it, by writing to the robot; no number means the last incident",
+            Deed::Say { text: "resolve", name: "Han Meimei", staff_id: "manager7675" },
+        ),
         Chapter {
             title: "A storm: more than the robot's 20 messages a minute can carry, so the rest comes as digests",
-            body: storm_body(storm, now),
-            encoding: None,
+            deed: Deed::Post(storm_body(storm, now)),
             cards: 3,
         },
         one("A robot whose secret is wrong: DingTalk answers 200 and refuses; nothing is lost", &broken()),
@@ -50,6 +73,16 @@ pub(super) fn chapters(storm: usize, now: Timestamp) -> Vec<Chapter> {
 /// Whether a message belongs into the README's picture: the life of one incident and a digest, in English.
 pub(super) fn is_for_the_picture(shown: &Shown) -> bool {
     shown.robot == "iLert" && !shown.title.contains("storm")
+}
+
+fn checkout() -> NewAlert {
+    NewAlert {
+        summary: "Checkout answers with 502 for 4 % of requests".into(),
+        details: "upstream: payments-eu, since the deployment of 14:02".into(),
+        severity: Some(2),
+        alert_source: Named { id: ANSWERED_SOURCE, name: "Grafana".into() },
+        ..NewAlert::default()
+    }
 }
 
 /// Many incidents, as NDJSON; a third of them is resolved in the same breath.
@@ -115,7 +148,8 @@ mod tests {
     #[test]
     fn every_chapter_is_readable() {
         for chapter in chapters(10, Timestamp::now()) {
-            let items = crate::event::body::split(&chapter.body, None, crate::event::body::MAX_EVENT).unwrap();
+            let Deed::Post(body) = chapter.deed else { continue };
+            let items = crate::event::body::split(&body, None, crate::event::body::MAX_EVENT).unwrap();
             assert!(!items.is_empty() && items.iter().all(|item| item.value.is_ok()), "{}", chapter.title);
         }
     }

@@ -50,6 +50,25 @@ pub struct Button {
     pub url: String,
 }
 
+impl Button {
+    /// What a tap says in the chat, as the one who taps; `None` where it opens a page.
+    pub fn says(&self) -> Option<String> {
+        let content = self.url.strip_prefix("dtmd://dingtalkclient/sendMessage?content=")?;
+        let query = format!("content={content}");
+        url::form_urlencoded::parse(query.as_bytes()).next().map(|(_, text)| text.into_owned())
+    }
+
+    /// The page that a tap opens, without what tells DingTalk where to open it.
+    pub fn page(&self) -> Option<String> {
+        let url = url::Url::parse(&self.url).ok()?;
+        match url.scheme() {
+            "dingtalk" => url.query_pairs().find(|(name, _)| name == "url").map(|(_, page)| page.into_owned()),
+            "dtmd" => None,
+            _ => Some(self.url.clone()),
+        }
+    }
+}
+
 /// A link with a picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {

@@ -48,24 +48,34 @@ impl From<SimulatorError> for ApiError {
     }
 }
 
-/// Answers `/api/alerts…`. The second value names the call, without ids, for the counters.
-pub(super) fn alerts(desk: &Desk, call: &Call) -> (Result<Reply, ApiError>, &'static str) {
+/// The id of an alert, and what is wanted of it.
+fn path_of(call: &Call) -> (&str, &str) {
     let path = call.parts.uri.path().trim_start_matches("/api/alerts").trim_matches('/');
-    let (id, verb) = path.split_once('/').unwrap_or((path, ""));
-    let (name, known) = match (&call.parts.method, id, verb) {
-        (&Method::GET, "", "") => ("GET /alerts", true),
-        (&Method::GET, _, "") => ("GET /alerts/{id}", true),
-        (&Method::PUT, _, "accept") => ("PUT /alerts/{id}/accept", true),
-        (&Method::PUT, _, "resolve") => ("PUT /alerts/{id}/resolve", true),
-        (&Method::PUT, _, "assign") => ("PUT /alerts/{id}/assign", true),
-        _ => ("other", false),
-    };
-    let answer = authorize(desk, call).and_then(|user| match (name, known) {
-        (_, false) => Err(ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such call.")),
-        ("GET /alerts", _) => list(desk, call),
+    path.split_once('/').unwrap_or((path, ""))
+}
+
+/// Names a call, without ids.
+pub(super) fn name_of(call: &Call) -> &'static str {
+    match (&call.parts.method, path_of(call)) {
+        (&Method::GET, ("", "")) => "GET /alerts",
+        (&Method::GET, (_, "")) => "GET /alerts/{id}",
+        (&Method::GET, (_, "log-entries")) => "GET /alerts/{id}/log-entries",
+        (&Method::PUT, (_, "accept")) => "PUT /alerts/{id}/accept",
+        (&Method::PUT, (_, "resolve")) => "PUT /alerts/{id}/resolve",
+        (&Method::PUT, (_, "assign")) => "PUT /alerts/{id}/assign",
+        _ => "other",
+    }
+}
+
+/// Answers `/api/alerts…`.
+pub(super) fn alerts(desk: &Desk, call: &Call, name: &str) -> Result<Reply, ApiError> {
+    let user = authorize(desk, call)?;
+    let (id, verb) = path_of(call);
+    match name {
+        "other" => Err(ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such call.")),
+        "GET /alerts" => list(desk, call),
         _ => id.parse().map_err(|_| ApiError::bad("The id is no number.")).and_then(|id| one(desk, call, user, id, verb)),
-    });
-    (answer, name)
+    }
 }
 
 /// The user whose key the call carries; the call counts against the key's minute.
@@ -82,6 +92,7 @@ fn authorize<'a>(desk: &'a Desk, call: &Call) -> Result<&'a User, ApiError> {
 fn one(desk: &Desk, call: &Call, user: &User, id: u64, verb: &str) -> Result<Reply, ApiError> {
     let alert = match verb {
         "" => desk.alert(id)?,
+        "log-entries" => return desk.alert(id).map(|_| tagged(call, &log(desk, id))).map_err(ApiError::from),
         "accept" => desk.change(id, "acknowledged", |alert, _| open(alert).map(|()| alert.accept(Some(user))))?,
         "resolve" => desk.change(id, "resolved", |alert, now| open(alert).map(|()| alert.resolve(now)))?,
         _ => {
@@ -90,6 +101,15 @@ fn one(desk: &Desk, call: &Call, user: &User, id: u64, verb: &str) -> Result<Rep
         }
     };
     Ok(tagged(call, &alert.rest()))
+}
+
+/// The comments of an alert's timeline, the newest first.
+fn log(desk: &Desk, id: u64) -> Value {
+    let entry = |(number, (at, text)): (usize, (i64, String))| {
+        let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::MAX);
+        json!({ "id": number, "timestamp": format!("{at:.3}"), "logEntryType": "CommentLogEntry", "text": text, "alertId": id })
+    };
+    desk.log(id).into_iter().enumerate().map(entry).rev().collect()
 }
 
 /// A resolved alert is not reopened, nor resolved again.

@@ -8,7 +8,7 @@
 //! | `POST /_sim/events` | posts the body to the webhook as it is |
 //! | `POST /_sim/webhook` `{url}` | where events go from now on |
 //! | `GET /_sim/posts`, `/_sim/calls`, `/_sim/counters` | what was posted, what was called |
-//! | `POST /_sim/faults` `{fault, times}` | queues a [`Fault`] |
+//! | `POST /_sim/faults` `{fault, times, on}` | queues a [`Fault`], for any call or for those named `on` |
 //! | `POST /_sim/advance` `{ms}` | lets time pass |
 
 use std::time::Duration;
@@ -39,6 +39,8 @@ struct NewFault {
     fault: Fault,
     #[serde(default)]
     times: u32,
+    #[serde(default)]
+    on: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -77,9 +79,9 @@ fn answer(desk: &Desk, call: &Call) -> Result<Value, String> {
         (&Method::GET, "/_sim/calls") => text(serde_json::to_value(desk.calls())),
         (&Method::GET, "/_sim/counters") => text(serde_json::to_value(desk.counters())),
         (&Method::POST, "/_sim/faults") => {
-            let NewFault { fault, times } = body(call)?;
+            let NewFault { fault, times, on } = body(call)?;
             text(fault.check())?;
-            desk.fault(fault, times);
+            desk.fault(fault, times, on);
             Ok(json!({}))
         }
         (&Method::POST, "/_sim/advance") => {

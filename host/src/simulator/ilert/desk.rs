@@ -46,12 +46,13 @@ pub struct Posted {
 struct State {
     alerts: BTreeMap<u64, Alert>,
     next_id: u64,
-    comments: Vec<(u64, String)>,
+    comments: Vec<(u64, UnixMs, String)>,
     calls: VecDeque<Called>,
     posted: VecDeque<Posted>,
     count: BTreeMap<String, u64>,
     budget: Budget,
-    faults: VecDeque<(Fault, u32)>,
+    /// How, how often, and on which call.
+    faults: VecDeque<(Fault, u32, Option<String>)>,
     webhook: Option<Secret>,
 }
 
@@ -174,13 +175,18 @@ impl Desk {
 
     pub(super) fn comment(&self, id: u64, text: &str) -> Result<(), SimulatorError> {
         let alert = self.alert(id)?;
-        self.state().comments.push((id, text.to_owned()));
+        self.state().comments.push((id, self.time.now(), text.to_owned()));
         self.announce(&alert, "comment-added", Some(text));
         Ok(())
     }
 
     pub(super) fn comments(&self, id: u64) -> Vec<String> {
-        self.state().comments.iter().filter(|(of, _)| *of == id).map(|(_, text)| text.clone()).collect()
+        self.log(id).into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// What was written under an alert, and when.
+    pub(super) fn log(&self, id: u64) -> Vec<(UnixMs, String)> {
+        self.state().comments.iter().filter(|(of, ..)| *of == id).map(|(_, at, text)| (*at, text.clone())).collect()
     }
 
     fn announce(&self, alert: &Alert, kind: &str, comment: Option<&str>) {
@@ -234,17 +240,19 @@ impl Desk {
         self.state().count.clone()
     }
 
-    pub(super) fn fault(&self, fault: Fault, times: u32) {
-        self.state().faults.push_back((fault, times));
+    pub(super) fn fault(&self, fault: Fault, times: u32, on: Option<String>) {
+        self.state().faults.push_back((fault, times.max(1), on));
     }
 
-    pub(super) fn next_fault(&self) -> Option<Fault> {
+    /// The fault that this call meets.
+    pub(super) fn next_fault(&self, call: &str) -> Option<Fault> {
         let mut state = self.state();
-        let (fault, left) = state.faults.front_mut()?;
+        let at = state.faults.iter().position(|(.., on)| on.as_deref().is_none_or(|on| on == call))?;
+        let (fault, left, _) = state.faults.get_mut(at)?;
         let fault = *fault;
-        *left = left.saturating_sub(1);
+        *left -= 1;
         if *left == 0 {
-            state.faults.pop_front();
+            state.faults.remove(at);
         }
         Some(fault)
     }

@@ -89,6 +89,11 @@ pub enum Fault {
     HangLost,
     /// No answer, ever, although it was done.
     HangDone,
+    /// Done, and answered so many milliseconds later.
+    Slow {
+        /// How long the answer takes.
+        ms: u64,
+    },
 }
 
 impl Fault {
@@ -230,7 +235,14 @@ impl Ilert {
     /// The next `times` REST calls fail in that way. 0 counts as 1.
     pub fn fault(&self, fault: Fault, times: u32) -> Result<(), SimulatorError> {
         fault.check()?;
-        self.desk.fault(fault, times);
+        self.desk.fault(fault, times, None);
+        Ok(())
+    }
+
+    /// The next `times` calls of that name, as the [counters](Ilert::counters) have it, fail in that way.
+    pub fn fault_on(&self, call: &str, fault: Fault, times: u32) -> Result<(), SimulatorError> {
+        fault.check()?;
+        self.desk.fault(fault, times, Some(call.to_owned()));
         Ok(())
     }
 

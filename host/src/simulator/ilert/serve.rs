@@ -1,6 +1,7 @@
 //! Routes a request, lets it meet its fault, and writes it down.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Response, StatusCode};
@@ -15,16 +16,21 @@ pub(super) async fn serve(desk: Arc<Desk>, call: Call) -> Reply {
     if call.parts.uri.path().starts_with("/_sim/") {
         return control::serve(&desk, &call);
     }
-    let fault = desk.next_fault();
+    let called = name_of(&call);
+    let fault = desk.next_fault(called);
     let (reply, name) = match fault {
         Some(Fault::ResetLost) => (Reply::Reset, "lost"),
         Some(Fault::HangLost) => (Reply::Hang, "lost"),
         Some(Fault::Status { status }) => (failing(status), "lost"),
-        None | Some(Fault::ResetDone | Fault::HangDone) => answer(&desk, &call),
+        None | Some(Fault::ResetDone | Fault::HangDone | Fault::Slow { .. }) => (answer(&desk, &call, called), called),
     };
     let reply = match fault {
         Some(Fault::ResetDone) => Reply::Reset,
         Some(Fault::HangDone) => Reply::Hang,
+        Some(Fault::Slow { ms }) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            reply
+        }
         _ => reply,
     };
     let status = if let Reply::Answer(response) = &reply { Some(response.status().as_u16()) } else { None };
@@ -33,15 +39,22 @@ pub(super) async fn serve(desk: Arc<Desk>, call: Call) -> Reply {
     reply
 }
 
-fn answer(desk: &Desk, call: &Call) -> (Reply, &'static str) {
-    let path = call.parts.uri.path();
-    let (answer, name) = match (&call.parts.method, path) {
-        (&Method::POST, "/api/events") => (events::post(desk, call), "POST /events"),
-        (_, "/api/alerts") => api::alerts(desk, call),
-        _ if path.starts_with("/api/alerts/") => api::alerts(desk, call),
-        _ => (Err(ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such call.")), "other"),
+/// A call without its ids, for the counters.
+fn name_of(call: &Call) -> &'static str {
+    match (&call.parts.method, call.parts.uri.path()) {
+        (&Method::POST, "/api/events") => "POST /events",
+        (_, path) if path == "/api/alerts" || path.starts_with("/api/alerts/") => api::name_of(call),
+        _ => "other",
+    }
+}
+
+fn answer(desk: &Desk, call: &Call, name: &'static str) -> Reply {
+    let answer = match name {
+        "POST /events" => events::post(desk, call),
+        _ if call.parts.uri.path().starts_with("/api/alerts") => api::alerts(desk, call, name),
+        _ => Err(ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such call.")),
     };
-    (answer.unwrap_or_else(|error| error.reply()), name)
+    answer.unwrap_or_else(|error| error.reply())
 }
 
 fn failing(status: u16) -> Reply {

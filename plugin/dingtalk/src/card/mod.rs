@@ -263,6 +263,10 @@ impl Card<'_> {
             pen.dot();
             pen.own(&self.language().pick(format!("open for {age}"), format!("已持续 {age}")));
         }
+        if is_caught_up(event) {
+            pen.dot();
+            pen.own(self.language().pick("told late, no notice had come from iLert", "补发，未收到 iLert 的通知"));
+        }
         if event.folded > 0 {
             pen.dot();
             let n = event.folded;
@@ -278,6 +282,11 @@ impl Card<'_> {
             pen.own(&line);
         }
     }
+}
+
+/// Whether the host had to ask iLert for this news.
+fn is_caught_up(event: &Event) -> bool {
+    event.extra.iter().any(|(name, value)| name == "caught_up" && value == "true")
 }
 
 /// What a person is called: Chinese names family name first, without a space.

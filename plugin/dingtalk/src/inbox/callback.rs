@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 
 use serde_json::Value;
 
+use super::quote;
 use crate::escape;
 use crate::json;
 
@@ -12,6 +13,8 @@ use crate::json;
 pub(super) struct Callback {
     msg_id: Option<String>,
     text: Option<String>,
+    /// The incident of the message that this one quotes, if it quotes one.
+    quoted: Option<String>,
     /// A plain text in one of DingTalk's samples, an object for everything but text messages.
     content: Option<Value>,
     sender_staff_id: Option<String>,
@@ -53,6 +56,11 @@ impl Callback {
         }
     }
 
+    /// The incident that is meant where the text names none: that of the quoted message, empty where that does not say.
+    pub(super) fn quoted(&self) -> Option<&str> {
+        self.quoted.as_deref()
+    }
+
     /// The sender's user id in the company.
     pub(super) fn staff_id(&self) -> Option<&str> {
         said(&self.sender_staff_id)
@@ -75,8 +83,10 @@ fn read(body: &[u8]) -> Result<Callback, String> {
     let text = |name| json::text(&members, name).map(|text| text.map(ToString::to_string));
     let text_message = json::members(&members, "text")?;
     let words = |of| json::text(of, "content")?.ok_or_else(|| json::wrong("text", "a message"));
+    let quoted = text_message.and_then(|of| of.get("repliedMsg")).filter(|quoted| !quoted.is_null()).map(quote::incident);
     Ok(Callback {
         msg_id: text("msgId")?,
+        quoted,
         text: text_message.map(words).transpose()?.map(ToString::to_string),
         sender_staff_id: text("senderStaffId")?,
         sender_nick: text("senderNick")?,

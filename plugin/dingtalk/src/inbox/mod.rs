@@ -2,6 +2,7 @@
 
 mod callback;
 mod command;
+mod quote;
 mod say;
 mod verify;
 
@@ -55,8 +56,12 @@ fn received(callback: &Callback, language: Language) -> Received {
     let Some(text) = callback.text() else { return said(say::nothing()) };
     let Some(asked) = command::parse(&text) else { return said(say::help(language)) };
     let Some(by) = person(callback) else { return said(say::stranger(language)) };
-    let commands =
-        asked.into_iter().map(|asked| Command { action: asked.action, incident_id: asked.incident_id, text: asked.text, by: by.clone() });
+    let quoted = || callback.quoted().map(Into::into);
+    let command = |asked: command::Asked| {
+        let incident_id = asked.incident_id.or_else(quoted);
+        Command { action: asked.action, incident_id, text: asked.text, by: by.clone() }
+    };
+    let commands = asked.into_iter().map(command);
     Received { id, commands: commands.collect(), answer: answer_later() }
 }
 
@@ -100,6 +105,19 @@ mod tests {
         assert_eq!((&command.action, command.incident_id.as_deref()), (&Action::Accept, Some("42")));
         assert_eq!((command.by.id.as_str(), command.by.first_name.as_str()), ("4525", "李雷"));
         assert_eq!(json(&received.answer.body), serde_json::json!({ "msgtype": "empty" }));
+    }
+
+    #[test]
+    fn a_quoted_message_says_which_incident_is_meant() {
+        let mut body = message("accept");
+        body["text"]["isReplyMsg"] = true.into();
+        body["text"]["repliedMsg"] =
+            serde_json::json!({ "msgType": "interactiveCard", "content": { "cardContent": { "value": "High · #42" } } });
+        assert_eq!(read(&body).commands[0].incident_id.as_deref(), Some("42"));
+        body["text"]["content"] = "accept 7".into();
+        assert_eq!(read(&body).commands[0].incident_id.as_deref(), Some("7"), "what is written comes first");
+        body["text"] = serde_json::json!({ "content": "accept", "repliedMsg": { "msgType": "interactiveCard" } });
+        assert_eq!(read(&body).commands[0].incident_id.as_deref(), Some(""), "the last incident may not be the quoted one");
     }
 
     #[test]

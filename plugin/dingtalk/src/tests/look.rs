@@ -84,6 +84,19 @@ fn text_that_wants_to_be_more_stays_text() {
 }
 
 #[test]
+fn news_that_the_host_had_to_ask_for_say_so() {
+    let mut event = rich(Kind::Resolved);
+    let text = |event: &crate::types::Event, config: &str| {
+        let batch = std::slice::from_ref(event);
+        shown(&sent(config, batch, &context(batch)).0)
+    };
+    assert!(!text(&event, "{}").contains("told late"));
+    event.extra.push(("caught_up".into(), "true".into()));
+    assert!(text(&event, "{}").contains(" · told late, no notice had come from iLert"));
+    assert!(text(&event, r#"{"language":"zh-CN"}"#).contains(" · 补发，未收到 iLert 的通知"));
+}
+
+#[test]
 fn a_template_takes_the_place_of_the_card_and_keeps_its_buttons_and_mentions() {
     let event = rich(Kind::Created);
     let mut cx = context(std::slice::from_ref(&event));
