@@ -154,10 +154,12 @@ fn write_form(html: &mut String, words: &Words, verb: Verb, form: &Form<'_>, but
     let _ = write!(
         html,
         "<form method=\"post\"><input type=\"hidden\" name=\"token\" value=\"{}\"><label for=\"name\">{}</label>\
-         <input id=\"name\" name=\"name\" value=\"{}\" maxlength=\"{MAX_NAME}\" autocomplete=\"name\" required>",
+         <input id=\"name\" name=\"name\" value=\"{}\" maxlength=\"{MAX_NAME}\" autocomplete=\"name\" aria-describedby=\"help\" required>\
+         <p class=\"soft\" id=\"help\">{}</p>",
         escape(form.token),
         words.name,
         escape(form.name),
+        words.name_help,
     );
     if verb == Verb::Comment {
         let _ = write!(

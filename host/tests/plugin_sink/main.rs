@@ -1,6 +1,7 @@
 //! The plugin sink with real components and a receiver on loopback.
 #![allow(clippy::unwrap_used)]
 
+mod callbacks;
 mod dingtalk;
 mod support;
 mod vectors;

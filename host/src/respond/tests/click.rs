@@ -77,7 +77,7 @@ async fn pages_tell_the_true_state() {
     let (accept, resolve) = (host.link(&event, Verb::Accept), host.link(&event, Verb::Resolve));
     world.ilert.accept(id, Some(&User::new(2, "Han", "Meimei"))).unwrap();
     let (_, page) = host.get(&accept).await;
-    assert!(page.contains("has been accepted already") && page.contains("by Han Meimei") && !page.contains("<form"), "{page}");
+    assert!(page.contains("has been accepted already") && page.contains("In iLert: Han Meimei") && !page.contains("<form"), "{page}");
     assert!(host.get(&resolve).await.1.contains("<form"));
     world.ilert.resolve(id).unwrap();
     assert!(host.get(&resolve).await.1.contains("has been resolved already"));
