@@ -17,8 +17,11 @@ use crate::config::AlertUrl;
 use crate::delivery::listener::Listeners;
 use crate::event::Status;
 use crate::intake::Intake;
-use crate::outbox::book::{Ask, Book, Booked, Progress, Response, Step};
+use crate::outbox::book::{Ask, Book, Booked, Progress, Response, Step, Verb};
 use crate::outbox::{Outbox, OutboxError};
+
+/// While so many responses wait, no further comment is taken.
+const MAX_OPEN: usize = 200;
 
 /// What the parts have in common.
 pub(super) struct Shared {
@@ -92,6 +95,10 @@ impl Shared {
 
     /// Writes down what somebody asks for; it is carried out from then on.
     pub(super) async fn ask(&self, ask: Ask) -> Result<Booked, OutboxError> {
+        // Accepts and resolves are one of each incident; of comments, whoever has a link could ask for any number.
+        if ask.verb == Verb::Comment && self.book().open_responses(MAX_OPEN).await?.len() >= MAX_OPEN {
+            return Err(OutboxError::Unavailable(format!("{MAX_OPEN} responses wait to be carried out")));
+        }
         let booked = self.book().ask(ask, self.clock.now()).await?;
         if let Booked::New(Response { ask, .. }) = &booked {
             tracing::info!(

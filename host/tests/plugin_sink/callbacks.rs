@@ -18,6 +18,7 @@ use incident_sink::outbox::sqlite::{SqliteConfig, SqliteOutbox};
 use incident_sink::respond::{Needs, Responder};
 use incident_sink::route::Routes;
 use incident_sink::secret::Secret;
+use incident_sink::telemetry::metrics::ApiMetrics;
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -49,6 +50,7 @@ impl Inbox {
             links: None,
             languages: BTreeMap::new(),
             listeners: BTreeMap::from([("ops".to_owned(), Arc::new(sink))]),
+            metrics: ApiMetrics::default(),
         };
         let api_url = "http://127.0.0.1:9/api".parse().unwrap();
         let config = IlertConfig { api_url, api_key: Some(Secret::new("key")), ..IlertConfig::default() };

@@ -47,12 +47,17 @@ struct Host {
 
 impl World {
     async fn new(rate: u32) -> World {
+        World::start(rate, false).await
+    }
+
+    /// With iLert's own limit of calls, if `limited`.
+    async fn start(rate: u32, limited: bool) -> World {
         let clock = Clock::scaled(rate);
         let options = Options {
             clock: clock.clone(),
             api_keys: vec![(Secret::new("key"), User::new(1, "Service", "User"))],
             integration_keys: vec![(Secret::new("source"), Named { id: 1, name: "API".into() })],
-            rate_limit: false,
+            rate_limit: limited,
             ..Options::default()
         };
         World { clock, folder: tempfile::tempdir().unwrap(), ilert: Sim::start(options).await.unwrap() }

@@ -70,9 +70,9 @@ pub(super) fn chapters(storm: usize, now: Timestamp) -> Vec<Chapter> {
     ]
 }
 
-/// Whether a message belongs into the README's picture: the life of one incident and a digest, in English.
+/// Whether a message belongs into the README's picture: what people respond to, and a digest, in English.
 pub(super) fn is_for_the_picture(shown: &Shown) -> bool {
-    shown.robot == "iLert" && !shown.title.contains("storm")
+    shown.robot == "iLert" && !["storm", "test incident"].iter().any(|left_out| shown.title.contains(left_out))
 }
 
 fn checkout() -> NewAlert {

@@ -147,7 +147,7 @@ metrics! {
         "Calls of a plugin that failed: by a trap, by its own word, or at one of its limits (deadline, memory, stack, too-much-data, busy)";
 
     API_REQUESTS: Counter "incident_sink_ilert_requests_total" ["call", "result"]
-        "Calls of iLert's API: accept, resolve, comment, get or list, by result";
+        "Calls of iLert's API: accept, resolve, comment, get, log or list, by result";
     RESPONSES: Counter "incident_sink_responses_total" ["action", "result"]
         "What people asked for from the chat (accept, resolve, comment): done, failed, or retry for each attempt that is repeated";
     RECONCILES: Counter "incident_sink_reconcile_runs_total" ["result"]
