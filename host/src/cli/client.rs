@@ -51,6 +51,12 @@ impl Store {
         Err(failure.next("start it with `incident-sink run`; without a host, `incident-sink outbox status` reads the outbox itself"))
     }
 
+    /// The plugins of the running host, as its API shows them; `None` where none runs.
+    pub(super) async fn plugins(plan: &Plan) -> Result<Option<Vec<Value>>, Failure> {
+        let running = Store::running(plan)?;
+        if running.answers().await { running.get("/api/plugins").await.map(Some) } else { Ok(None) }
+    }
+
     /// Where it is, for people.
     pub(super) fn origin(&self) -> &str {
         match self {

@@ -14,6 +14,7 @@ mod output;
 mod paint;
 mod plugin;
 mod plugin_keys;
+mod plugin_table;
 mod plugin_versions;
 mod preview;
 mod progress;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::client::Store;
 use super::plugin::read;
-use super::{Failure, output, setup};
+use super::{Failure, output, plugin_table, setup};
 use crate::clock::Clock;
 use crate::delivery::links::OpenLinks;
 use crate::delivery::upgrade::{InstallOptions, Installed, UpgradeError, Upgrader, Who};
@@ -91,33 +91,19 @@ fn tell(installed: &Installed, json: bool) -> Result<(), Failure> {
     })
 }
 
-/// Lists the kept versions.
+/// Lists the kept versions, and what the running host, if there is one, knows of trials and failures.
 pub(super) fn list(json: bool, config: &Path) -> Result<(), Failure> {
     let plan = plan(config)?;
-    let states = setup::runtime()?.block_on(async { Ok::<_, Failure>(upgrader(&plan).await?.states()) })?;
-    if json {
-        return output::say_json(&states);
-    }
-    let mut rows = Vec::new();
-    for state in states {
-        if !state.versions.iter().any(|version| version.current) {
-            rows.push([state.name.clone(), state.version, short(&state.digest), "-".into(), "config".into(), "in use".into()].to_vec());
+    let states = setup::runtime()?.block_on(async {
+        match Store::plugins(&plan).await? {
+            Some(states) => Ok(states),
+            None => {
+                let states = upgrader(&plan).await?.states();
+                states.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|error| Failure::Failed(error.to_string()))
+            }
         }
-        for version in state.versions {
-            let note = match (version.current, version.failed) {
-                (true, _) => "in use".to_owned(),
-                (false, Some(failed)) => format!("failed: {failed}"),
-                (false, None) => String::new(),
-            };
-            let (at, who) = (output::moment(version.at), version.who.to_string());
-            rows.push([state.name.clone(), version.version, short(&version.digest), at, who, note].to_vec());
-        }
-    }
-    output::say(&output::table(&["PLUGIN", "VERSION", "SHA-256", "INSTALLED", "BY", ""], &rows))
-}
-
-fn short(digest: &str) -> String {
-    digest.chars().take(12).collect()
+    })?;
+    if json { output::say_json(&states) } else { output::say(&plugin_table::draw(&states)) }
 }
 
 /// Goes back one version.

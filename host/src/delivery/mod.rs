@@ -26,6 +26,7 @@ pub mod problem;
 pub mod redact;
 pub mod request;
 pub mod schema;
+mod scrub;
 pub mod template;
 #[cfg(test)]
 pub(crate) mod testing;

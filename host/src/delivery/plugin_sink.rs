@@ -20,6 +20,7 @@ use super::plugin_sinks::PluginSinks;
 use super::problem::Problem;
 use super::request::{Request, Stamp, Target};
 use super::schema::Split;
+use super::scrub::Scrub;
 use super::template::Template;
 use super::variables::Variables;
 use super::{Attempt, Healthcheck, IncidentSink, Item, MessageContext, Outcome, Pace, Prepared, Profile};
@@ -33,6 +34,8 @@ pub struct PluginSink {
     config: Arc<ConnectorConfig>,
     /// The config as the version used last sees it.
     split: ArcSwapOption<Versioned>,
+    /// Shows what a plugin says of secrets: they are samples.
+    candid: bool,
 }
 
 pub(super) struct Versioned {
@@ -61,7 +64,12 @@ impl PluginSink {
     /// With the config as `plugin` sees it, checked.
     pub(super) fn new(sinks: PluginSinks, name: Arc<str>, config: Arc<ConnectorConfig>, plugin: &Plugin, split: Split) -> Self {
         let split = Versioned { digest: plugin.digest().into(), split };
-        PluginSink { sinks, name, config, split: ArcSwapOption::from_pointee(split) }
+        PluginSink { sinks, name, config, split: ArcSwapOption::from_pointee(split), candid: false }
+    }
+
+    /// With secrets that are none, so that an author is told what the plugin says of them.
+    pub(super) fn candid(self) -> Self {
+        PluginSink { candid: true, ..self }
     }
 
     /// The connector's config.
@@ -138,7 +146,8 @@ impl PluginSink {
         let begin = |batch| self.begin(readers, plugin, &split.split, batch, cx);
         let mut step = begin(batch);
         let mut covered = batch.len();
-        let alone = batch.len() > 1 && !matches!(step, Ok(wit::Step::Send(_)) | Err(CallError::Busy));
+        // One that spins is not asked twice in a row: others wait for this thread. The lane asks for one event alone, later.
+        let alone = batch.len() > 1 && !matches!(step, Ok(wit::Step::Send(_)) | Err(CallError::Busy | CallError::Deadline { .. }));
         if alone && self.is_watched(plugin) {
             return Err(step.map_or_else(|error| fault(&error), |_| reason("digest", "a digest was refused", "")));
         }
@@ -227,18 +236,21 @@ impl PluginSink {
         };
         let stamps = plugin.sign(&secrets, &outline, u64::try_from(now).unwrap_or_default());
         secrets.iter_mut().for_each(|(_, secret)| secret.zeroize());
-        Ok(stamps.map_err(|error| fault(&error))?.into_iter().map(answers::stamp).collect())
+        let shown = |error: CallError| if self.candid { error } else { error.without_words() };
+        Ok(stamps.map_err(|error| fault(&shown(error)))?.into_iter().map(answers::stamp).collect())
     }
 
-    /// Signs anew, since a signature is as old as its attempt.
-    pub(super) fn signed(&self, plugin: &Plugin, request: &Request, now: i64) -> Result<Outgoing, Refused> {
+    /// Signs anew, since a signature is as old as its attempt. Also answers what must not come back.
+    pub(super) fn signed(&self, plugin: &Plugin, request: &Request, now: i64) -> Result<(Outgoing, Scrub), Refused> {
         let stamps = self.sign(plugin, request, now).map_err(Refused::ByPlugin)?;
-        self.admit(request, &stamps).map_err(Refused::ByEgress)
+        let split = self.split(plugin).map_err(Refused::ByPlugin)?;
+        let scrub = Scrub::new(split.split.secrets.iter().map(|(_, secret)| secret.expose()), &stamps);
+        Ok((self.admit(request, &stamps).map_err(Refused::ByEgress)?, scrub))
     }
 
     async fn send(&self, plugin: &Plugin, sending: &Sending, cx: &MessageContext) -> Attempt {
-        let outgoing = match self.signed(plugin, &sending.request, cx.now) {
-            Ok(outgoing) => outgoing,
+        let (outgoing, scrub) = match self.signed(plugin, &sending.request, cx.now) {
+            Ok(signed) => signed,
             // Nothing was sent: another version of the plugin may do better.
             Err(Refused::ByPlugin(reason)) => {
                 self.accuse_of_signing(plugin, &sending.request, cx.now, &reason);
@@ -249,7 +261,7 @@ impl PluginSink {
             }
             Err(Refused::ByEgress(reason)) => return Attempt::Done(Outcome::Rejected { reason }),
         };
-        let answer = match self.sinks.http().send(&outgoing, self.config.timeout()).await {
+        let mut answer = match self.sinks.http().send(&outgoing, self.config.timeout()).await {
             Ok(answer) => answer,
             Err(error @ SendError::NotSent(_)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason: unsent(&error) }),
             Err(error @ SendError::Unknown(_)) => {
@@ -257,8 +269,9 @@ impl PluginSink {
                 return Attempt::Done(Outcome::Unknown { reason });
             }
         };
+        scrub.clean(&mut answer);
         let (status, hint) = (answer.status.to_string(), answers::retry_after_ms(&answer.headers, cx.now));
-        match self.resume(plugin, sending, &answers::response(answer), cx) {
+        match self.resume_patiently(plugin, sending, &answers::response(answer), cx).await {
             Ok(wit::Step::Done(outcome)) => Attempt::Done(answers::judged(outcome, &status, hint).into()),
             Ok(wit::Step::Send(next)) => self.next_request(plugin, sending.step, next),
             // It was sent, and nobody can read the answer.
@@ -269,19 +282,41 @@ impl PluginSink {
         }
     }
 
-    /// Has the plugin read an answer; twice where it did not get the time, since the answer cannot be had again.
-    pub(super) fn resume(
+    /// Has the plugin read an answer.
+    fn resume(&self, plugin: &Plugin, sending: &Sending, answer: &wit::Response, cx: &MessageContext) -> Result<wit::Step, CallError> {
+        let split = self.split(plugin).map_err(|reason| CallError::Malformed(reason.text))?;
+        plugin.resume(&split.split.config, &sending.continuation, answer, &self.context(cx))
+    }
+
+    /// Twice where it did not get the time, since the answer cannot be had again. Others get their turn in between. Cancel-safe.
+    async fn resume_patiently(
         &self,
         plugin: &Plugin,
         sending: &Sending,
         answer: &wit::Response,
         cx: &MessageContext,
     ) -> Result<wit::Step, Reason> {
-        let (split, context) = (self.split(plugin)?, self.context(cx));
-        let call = || plugin.resume(&split.split.config, &sending.continuation, answer, &context);
-        match call() {
-            Err(CallError::Busy | CallError::Deadline { .. }) => call(),
-            result => result,
+        let step = match self.resume(plugin, sending, answer, cx) {
+            Err(CallError::Busy | CallError::Deadline { .. }) => {
+                tokio::task::yield_now().await;
+                self.resume(plugin, sending, answer, cx)
+            }
+            step => step,
+        };
+        step.map_err(|error| fault(&error))
+    }
+
+    /// The same where nobody waits.
+    pub(super) fn resume_now(
+        &self,
+        plugin: &Plugin,
+        sending: &Sending,
+        answer: &wit::Response,
+        cx: &MessageContext,
+    ) -> Result<wit::Step, Reason> {
+        match self.resume(plugin, sending, answer, cx) {
+            Err(CallError::Busy | CallError::Deadline { .. }) => self.resume(plugin, sending, answer, cx),
+            step => step,
         }
         .map_err(|error| fault(&error))
     }

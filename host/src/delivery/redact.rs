@@ -2,7 +2,8 @@
 
 use url::Url;
 
-/// A URL as people may see it: values of the query, the user, the fragment and long path segments (they may be tokens) are left out.
+/// A URL as people may see it: values and long names of the query, the user, the fragment and long path
+/// segments (they may be tokens) are left out.
 ///
 /// ```
 /// use incident_sink::delivery::redact::redact_url;
@@ -22,7 +23,8 @@ pub(super) fn redact_parsed(url: &Url) -> String {
     for (index, pair) in url.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
         text.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
-            Some((name, _)) => text.extend([name, "=…"]),
+            Some((name, _)) if name.len() <= 20 => text.extend([name, "=…"]),
+            Some(_) => text.push_str("…=…"),
             // A bare word may be the token itself.
             None => text.push('…'),
         }
@@ -37,7 +39,7 @@ mod tests {
     #[test]
     fn no_part_that_may_be_a_token_is_shown() {
         assert_eq!(redact_url("https://h:1/0123456789abcdef01234567/x?tokenonly"), "https://h:1/…/x?…");
-        assert_eq!(redact_url("https://u:p@h/a/b?k=v#f"), "https://…@h/a/b?k=…");
+        assert_eq!(redact_url("https://u:p@h/a/b?k=v&0123456789abcdef01234567=x#f"), "https://…@h/a/b?k=…&…=…");
         assert_eq!(redact_url("mailto:hush@example.com"), "(not a URL)");
     }
 }

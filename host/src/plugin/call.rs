@@ -75,6 +75,10 @@ pub enum CallError {
     NoInbox,
 }
 
+/// What a caller is told whose callback does not hold.
+const UNVERIFIED: &str =
+    "The signature or token is missing, wrong or too old. The operator: compare the connector's secrets and the machine's clock.";
+
 fn at(frames: &[String]) -> String {
     frames.first().map(|frame| format!(" in `{frame}`")).unwrap_or_default()
 }
@@ -93,6 +97,21 @@ impl CallError {
             CallError::Output(_) => "plugin-output",
             CallError::Busy => "plugin-busy",
             CallError::NoInbox => "plugin-no-inbox",
+        }
+    }
+}
+
+impl CallError {
+    /// The same without the plugin's own words: for a call that saw secrets, whose words may be made of them.
+    pub fn without_words(self) -> CallError {
+        match self {
+            CallError::Failure { .. } => {
+                let text = "it cannot work with these secrets; its own words are not shown, since it has seen them";
+                CallError::Failure { code: "not shown".to_owned(), text: text.to_owned() }
+            }
+            CallError::Malformed(_) => CallError::Malformed("it breaks the binary format of the contract".to_owned()),
+            CallError::Output(rule) => CallError::Output(rule.without_words()),
+            error => error,
         }
     }
 }
@@ -253,7 +272,8 @@ impl Plugin {
         })
     }
 
-    /// Whether a callback comes from whom it claims, lately. The inner `Err` is the plugin's refusal.
+    /// Whether a callback comes from whom it claims, lately. The inner `Err` is a refusal, in the host's words: the plugin's go to whoever called,
+    /// and may be made of secrets.
     pub fn inbox_verify(
         &self,
         secrets: &[(String, String)],
@@ -261,10 +281,12 @@ impl Plugin {
         now_ms: u64,
     ) -> Result<Result<(), wit::Refusal>, CallError> {
         let verify = &self.inbox()?.verify;
-        self.0.call(Function::Verify, |core| {
-            let (verdict,): VerifyOut = core.call::<VerifyIn, _>(verify, (secrets, request, now_ms))?;
-            verdict.map_or_else(|refusal| Ok(Err(output::refusal(refusal)?)), |()| Ok(Ok(())))
-        })
+        self.0
+            .call(Function::Verify, |core| {
+                let (verdict,): VerifyOut = core.call::<VerifyIn, _>(verify, (secrets, request, now_ms))?;
+                Ok(verdict.map_err(|_| wit::Refusal { status: 401, text: UNVERIFIED.to_owned() }))
+            })
+            .map_err(CallError::without_words)
     }
 
     /// What a verified callback asks for. The inner `Err` is the plugin's refusal.

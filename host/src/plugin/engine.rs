@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
 use super::gate::Gate;
 use super::limits::{Limits, MEMORY_CEILING};
 use super::sandbox::Sandbox;
+use super::workshop::Workshop;
 
 /// Core instances that one component may consist of.
 const CORE_INSTANCES: u32 = 8;
@@ -48,9 +49,9 @@ pub enum EngineError {
     /// wasmtime refuses the machine or the options.
     #[error("The plugin engine cannot run on this machine: {0}")]
     Unsupported(String),
-    /// No thread for the ticker.
-    #[error("The plugin engine cannot start its ticker thread: {0}")]
-    Ticker(#[source] std::io::Error),
+    /// No thread for the ticker, or for compiling.
+    #[error("The plugin engine cannot start its threads: {0}")]
+    Threads(#[source] std::io::Error),
 }
 
 /// Compiles components and runs their calls. Cheap to clone.
@@ -61,6 +62,7 @@ struct Inner {
     wasm: wasmtime::Engine,
     linker: Linker<Sandbox>,
     gate: Gate,
+    workshop: Workshop,
     tick: Duration,
     pooled: bool,
 }
@@ -75,10 +77,11 @@ impl Engine {
     /// Sets the engine up and starts its ticker, which ends with the last clone.
     pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
         let (wasm, pooled) = make(&options)?;
-        ticker(&wasm, options.tick).map_err(EngineError::Ticker)?;
+        ticker(&wasm, options.tick).map_err(EngineError::Threads)?;
         let linker = Linker::new(&wasm);
         let gate = Gate::new(options.slots as usize, options.wait);
-        Ok(Engine(Arc::new(Inner { wasm, linker, gate, tick: options.tick, pooled })))
+        let workshop = Workshop::new().map_err(EngineError::Threads)?;
+        Ok(Engine(Arc::new(Inner { wasm, linker, gate, workshop, tick: options.tick, pooled })))
     }
 
     /// Whether calls take their memory from the pool.
@@ -88,6 +91,11 @@ impl Engine {
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
         &self.0.wasm
+    }
+
+    /// Compiles a component, on threads that give way to others. Blocks.
+    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.0.workshop.run(|| Component::new(&self.0.wasm, bytes))
     }
 
     /// Offers nothing: a plugin imports types at most.

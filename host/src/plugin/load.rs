@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use semver::Version;
 use sha2::{Digest, Sha256};
-use wasmtime::component::Component;
 
 use super::call::{CallError, Core, Loaded, Plugin};
 use super::contract::{self, DescribeIn, DescribeOut};
@@ -124,7 +123,7 @@ impl Plugin {
             return Err(LoadError::TooLarge { size: bytes.len() as u64, limit: limits.component });
         }
         check_header(bytes)?;
-        let component = Component::new(engine.wasm(), bytes).map_err(|error| LoadError::Invalid(detail(&error)))?;
+        let component = engine.compile(bytes).map_err(|error| LoadError::Invalid(detail(&error)))?;
         let (outside, exports) = contract::inspect(engine.wasm(), &component)?;
         let pre = engine.linker().instantiate_pre(&component).map_err(|error| LoadError::Invalid(detail(&error)))?;
         let core = Core { engine: engine.clone(), pre, exports, limits: limits.clone() };

@@ -3,7 +3,7 @@
 //! | question | file |
 //! |---|---|
 //! | what does the sandbox allow? | [`limits`], `engine`, `sandbox` |
-//! | which file becomes a plugin? | [`load`], `contract`, [`descriptor`], [`signature`] |
+//! | which file becomes a plugin? | [`load`], `workshop`, `contract`, [`descriptor`], [`signature`] |
 //! | what may a plugin answer? | [`output`], [`text`] |
 //! | which version is in use? | [`registry`] |
 //! | which versions are kept on disk? | [`store`] |
@@ -39,6 +39,7 @@ mod tests;
 pub mod text;
 pub mod trials;
 pub mod units;
+pub(crate) mod workshop;
 
 pub use call::{CallError, Plugin};
 pub use config::{Canary, PluginConfig};

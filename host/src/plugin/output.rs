@@ -83,6 +83,19 @@ pub enum OutputRule {
     Status(u16),
 }
 
+impl OutputRule {
+    /// The same without a name that the plugin chose.
+    pub(super) fn without_words(self) -> OutputRule {
+        let hidden = || "(not shown)".to_owned();
+        match self {
+            OutputRule::HeaderName(_) => OutputRule::HeaderName(hidden()),
+            OutputRule::HeaderValue(_) => OutputRule::HeaderValue(hidden()),
+            OutputRule::HostHeader(name) if !CONNECTION.contains(&name.as_str()) => OutputRule::HostHeader(hidden()),
+            rule => rule,
+        }
+    }
+}
+
 fn at_most(what: &'static str, size: usize, limit: usize) -> Result<(), OutputRule> {
     if size > limit { Err(OutputRule::TooLarge { what, size, limit }) } else { Ok(()) }
 }

@@ -45,6 +45,9 @@ taken_back! {
     a_version_that_traps_when_it_reads_an_answer: "trap-resume";
     a_version_that_rejects_every_event: "drops-all";
     a_version_that_never_ends_a_message: "endless-steps";
+    a_version_that_takes_no_answer_for_a_delivery: "retries-all";
+    a_version_that_throttles_itself: "throttles-all";
+    a_version_that_puts_everything_off: "begin-retries";
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,6 +89,22 @@ async fn what_the_version_before_is_rejected_for_too_is_not_the_new_ones_fault()
     let state = stage.upgrader.state("chameleon").unwrap();
     assert_eq!((state.digest, state.canary, state.counts.automatic_rollbacks), (installed.digest, None, 0));
     assert!(stage.messages("ops").await.iter().all(|message| message.state == "dead"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_fails_for_a_while_is_not_the_new_versions_fault() {
+    let (receiver, url) = Receiver::start().await;
+    let mut stage = Stage::with(|config| config.canary = Canary { messages: 4 }).await;
+    stage.connect("ops", "chameleon", &url, "hush");
+    stage.install("good-2").await.unwrap();
+    receiver.fail(5);
+    for round in 0..6 {
+        stage.emit(&format!("{round}"), 1, &["ops"]).await;
+        stage.drained().await;
+    }
+    let state = stage.upgrader.state("chameleon").unwrap();
+    assert_eq!((state.version.as_str(), state.canary, state.counts.automatic_rollbacks), ("2.0.0", None, 0));
+    assert!(stage.messages("ops").await.iter().all(|message| message.state == "delivered"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

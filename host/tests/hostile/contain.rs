@@ -35,6 +35,7 @@ async fn contained(behaviour: &str, ends: Ends) {
     .await;
     until("the good connector's outcomes", async || stage.messages("good").await.iter().all(|message| message.state == "delivered")).await;
     assert!(stage.messages("good").await.iter().all(|message| message.attempts == 1), "nothing had to be tried again");
+    assert!(!format!("{:?}", stage.messages("bad").await).contains("bad-secret"), "a reason shows no secret");
     for got in bad.got() {
         assert!(got.uri.path() == "/send" && !got.headers.contains_key("x-injected"), "{}", got.whole());
         assert!(got.headers["host"].to_str().unwrap().starts_with("127.0.0.1:"), "{}", got.whole());
@@ -67,6 +68,8 @@ contained! {
     a_body_that_is_cut_off: "bad-json" => Ends::Delivered;
     a_body_that_is_no_text: "not-utf8-body" => Ends::Delivered;
     another_host: "other-host" => Ends::Dead(&["egress"]);
+    another_path: "other-path" => Ends::Dead(&["egress"]);
+    a_file: "other-scheme" => Ends::Dead(&["egress"]);
     another_token: "token-query" => Ends::Dead(&["egress"]);
     a_host_header: "host-header" => Ends::Dead(&["plugin-output"]);
     a_credential_header: "auth-header" => Ends::Dead(&["plugin-output"]);
@@ -77,9 +80,14 @@ contained! {
     a_message_that_covers_more_than_there_is: "covers-too-many" => Ends::Dead(&["plugin-output"]);
     ten_thousand_stamps: "many-stamps" => Ends::Open(&["plugin-output", "plugin-too-much-data"]);
     a_stamp_for_another_host: "stamp-host-header" => Ends::Open(&["plugin-output"]);
+    a_stamp_for_another_token: "stamp-token" => Ends::Dead(&["egress"]);
     a_stamp_that_overwrites_the_body: "stamp-body-overwrite" => Ends::Dead(&["egress"]);
     a_begin_that_fails: "begin-fails" => Ends::Dead(&["plugin-failure"]);
     a_sign_that_fails: "sign-fails" => Ends::Open(&["plugin-failure"]);
     a_plugin_that_wants_nothing: "drops-all" => Ends::Dead(&["unwanted"]);
+    a_secret_in_the_words_of_a_failure: "secret-to-error" => Ends::Open(&["plugin-failure"]);
+    a_secret_in_a_header_that_is_refused: "secret-to-rule" => Ends::Open(&["plugin-output"]);
+    a_plugin_that_puts_everything_off: "retries-all" => Ends::Open(&["200"]);
+    a_plugin_that_never_begins: "begin-retries" => Ends::Open(&["plugin"]);
     a_plugin_that_counts_its_calls: "keeps-state" => Ends::Delivered;
 }

@@ -7,6 +7,7 @@ mod canary;
 mod conform;
 mod contain;
 mod refuse;
+mod reload;
 mod secrets;
 mod stage;
 mod swap;

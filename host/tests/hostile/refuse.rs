@@ -83,7 +83,9 @@ refused! {
     a_begin_that_fails: chameleon("begin-fails") => "golden", "no form that the chameleon knows";
     an_endless_sign: chameleon("spin-sign") => "golden", "ran longer";
     a_sign_that_traps: chameleon("trap-sign") => "golden", "crashed";
-    a_sign_that_fails: chameleon("sign-fails") => "golden", "wrong form";
+    a_sign_that_fails: chameleon("sign-fails") => "golden", "cannot work with these secrets";
+    a_secret_in_the_words_of_a_failure: chameleon("secret-to-error") => "golden", "its own words are not shown";
+    a_secret_in_a_header_that_is_refused: chameleon("secret-to-rule") => "golden", "header `(not shown)`";
     an_endless_resume: chameleon("spin-resume") => "golden", "ran longer";
     a_resume_that_traps: chameleon("trap-resume") => "golden", "crashed";
     a_memory_bomb: chameleon("memory-bomb") => "golden", "needs more memory";
@@ -93,6 +95,9 @@ refused! {
     a_body_that_is_cut_off: chameleon("bad-json") => "golden", "is not JSON";
     a_body_that_is_no_text: chameleon("not-utf8-body") => "golden", "is not JSON";
     another_host: chameleon("other-host") => "golden", "evil.example";
+    another_path: chameleon("other-path") => "golden", "not an absolute URL";
+    a_file: chameleon("other-scheme") => "golden", "no `allow` prefix";
+    a_stamp_for_another_token: chameleon("stamp-token") => "golden", "access_token";
     another_token: chameleon("token-query") => "golden", "access_token";
     a_host_header: chameleon("host-header") => "golden", "`host` is the host's";
     a_credential_header: chameleon("auth-header") => "golden", "carries a credential";
@@ -106,11 +111,40 @@ refused! {
     a_version_that_wants_nothing: chameleon("drops-all") => "golden", "wants no events";
 }
 
+/// A number as WebAssembly writes it.
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        bytes.push(if number > 0 { low | 0x80 } else { low });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [vec![id], leb(content.len()), content.to_vec()].concat()
+}
+
+/// The chameleon with so many MiB of code behind it that nobody calls, and that has to be compiled all the same.
+fn slow(behaviour: &str, mebibytes: usize) -> Vec<u8> {
+    // (local.set 0 (i32.add (i32.mul (local.get 0) (local.get 0)) (i32.const 7))), often.
+    let step = [0x20, 0, 0x20, 0, 0x6c, 0x41, 7, 0x6a, 0x21, 0];
+    let body = [vec![1, 1, 0x7f], step.repeat(400), vec![0x0b]].concat();
+    let body = [leb(body.len()), body].concat();
+    let functions = (mebibytes << 20).div_ceil(body.len());
+    let kinds = [leb(functions), vec![0; functions]].concat();
+    let code = [leb(functions), body.repeat(functions)].concat();
+    let header = b"\0asm\x01\0\0\0".to_vec();
+    let module = [header, section(1, &[1, 0x60, 0, 0]), section(3, &kinds), section(10, &code)].concat();
+    [chameleon(behaviour), section(1, &module)].concat()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_of_twenty_megabytes_is_not_even_compiled() {
-    let mut bytes = chameleon("good");
-    bytes.resize(20 << 20, 0);
-    refused(bytes, "size", "more than 8 MiB").await;
+    refused(slow("good-2", 20), "size", "more than 8 MiB").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,18 +152,21 @@ async fn a_slow_compilation_holds_up_no_message() {
     let (receiver, url) = Receiver::start().await;
     let mut stage = Stage::with(|config| config.limits.component = Size::mib(64)).await;
     stage.connect("ops", "chameleon", &url, "hush-secret");
-    // Ten megabytes of code that nobody calls, in front of a component that exports nothing.
-    let body = "i32.const 1 drop ".repeat(3_000);
-    let functions: String = (0..200).map(|_| format!("(func {body})")).collect();
-    let bytes = wat(&format!("(component (core module {functions}))"));
     let upgrader = stage.upgrader.clone();
-    let slow = tokio::spawn(async move {
-        upgrader.install("chameleon", bytes, None, incident_sink::delivery::upgrade::Who::Api, InstallOptions::default()).await
+    let installing = tokio::spawn(async move {
+        let who = incident_sink::delivery::upgrade::Who::Api;
+        upgrader.install("chameleon", slow("good-2", 2), None, who, InstallOptions::default()).await
     });
-    stage.emit("meanwhile", 10, &["ops"]).await;
-    stage.drained().await;
-    assert_eq!(receiver.events().len(), 10);
-    assert!(matches!(slow.await.unwrap(), Err(UpgradeError::Load(_))));
+    let mut rounds = 0;
+    while !installing.is_finished() || rounds == 0 {
+        stage.emit(&format!("{rounds:04}"), 1, &["ops"]).await;
+        stage.drained().await;
+        rounds += 1;
+    }
+    assert!(installing.await.unwrap().unwrap().changed);
+    assert_eq!(receiver.events().len(), rounds);
+    assert!(receiver.got()[0].json()["version"] == "1.0.0", "messages went out before it was compiled");
+    println!("{rounds} messages went out, one after the other, while 2 MiB of code were compiled");
 }
 
 #[tokio::test]

@@ -59,3 +59,50 @@ async fn a_secret_in_a_stamp_reaches_its_own_receiver_at_the_most_and_nothing_th
         assert_eq!(stage.outbox.lane(connector).await.unwrap().memo, None);
     }
 }
+
+/// Runs a plugin on two connectors whose receivers repeat what they get, and looks at all that is kept and at all that `begin` wrote.
+async fn moved(behaviour: &str) {
+    let mut stage = Stage::new().await;
+    stage.smuggle("hostile", &chameleon(behaviour));
+    let names = ["first", "second"];
+    let mut receivers = Vec::new();
+    for name in names {
+        let (receiver, url) = Receiver::start().await;
+        receiver.echo();
+        stage.connect(name, "hostile", &url, &format!("SECRET-OF-{name}"));
+        receivers.push(receiver);
+    }
+    for round in 0..3 {
+        stage.emit(&format!("{round}"), 1, &names).await;
+        stage.drained().await;
+    }
+    for (receiver, name, other) in [(&receivers[0], "first", "second"), (&receivers[1], "second", "first")] {
+        assert_eq!(receiver.got().len(), 3);
+        for got in receiver.got() {
+            assert!(!got.whole().contains(&format!("SECRET-OF-{other}")), "{behaviour}: {}", got.whole());
+            assert!(!String::from_utf8_lossy(&got.body).contains("SECRET"), "{behaviour}: {}", got.whole());
+        }
+        for message in stage.messages(name).await {
+            let detail = stage.outbox.message(message.id).await.unwrap();
+            let prepared = String::from_utf8_lossy(detail.prepared.as_deref().unwrap_or_default()).into_owned();
+            assert!(!format!("{detail:?} {prepared}").contains("SECRET"), "{behaviour}: {detail:?} {prepared}");
+        }
+        let lane = stage.outbox.lane(name).await.unwrap();
+        assert!(!format!("{:?}", lane.memo).contains("SECRET"), "{behaviour}: {:?}", lane.memo);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_does_not_pass_through_the_continuation_to_a_memo() {
+    moved("secret-to-continuation").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_the_receiver_repeats_does_not_come_back_to_the_half_that_writes() {
+    moved("secret-to-memo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_in_the_name_of_a_stamp_is_kept_nowhere() {
+    moved("secret-to-name").await;
+}

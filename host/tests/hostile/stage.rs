@@ -1,7 +1,8 @@
 //! A host on a small stage: an outbox, lanes, an upgrader, receivers on loopback, components told how to behave.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,13 @@ use incident_sink::plugin::units::Wait;
 use incident_sink::plugin::{Engine, EngineOptions, Limits, Plugin, PluginConfig};
 use serde_json::{Value, json};
 
+#[path = "../../../tests/support/chameleon.rs"]
+mod fixture;
+
+pub(crate) use self::fixture::chameleon;
+
 /// Simulated milliseconds in a real one: waits between attempts pass at once.
-const RATE: u32 = 1000;
+pub(crate) const RATE: u32 = 1000;
 
 /// What a receiver got.
 #[derive(Clone, Debug)]
@@ -45,11 +51,13 @@ impl Got {
     }
 }
 
-/// A receiver that takes everything, unless the body is of a version that it refuses.
+/// A receiver that takes everything, unless it fails, or the body is of a version that it refuses.
 #[derive(Clone, Default)]
 pub(crate) struct Receiver {
     got: Arc<Mutex<Vec<Got>>>,
     refused: Arc<Mutex<Option<&'static str>>>,
+    failing: Arc<AtomicUsize>,
+    echoes: Arc<AtomicBool>,
 }
 
 impl Receiver {
@@ -67,11 +75,19 @@ impl Receiver {
     fn serve(listener: tokio::net::TcpListener) -> Receiver {
         let receiver = Receiver::default();
         let (got, refused) = (Arc::clone(&receiver.got), Arc::clone(&receiver.refused));
+        let (failing, echoes) = (Arc::clone(&receiver.failing), Arc::clone(&receiver.echoes));
         let app = axum::Router::new().fallback(async move |uri: Uri, headers: HeaderMap, body: Bytes| {
             let one = Got { uri, headers, body, at: Instant::now() };
             let refused = refused.lock().unwrap().is_some_and(|version| one.json()["version"] == version);
+            let echo = if echoes.load(Relaxed) { one.whole() } else { "{}".to_owned() };
             got.lock().unwrap().push(one);
-            (if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, "{}")
+            let fails = failing.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+            let status = match (fails, refused) {
+                (true, _) => StatusCode::SERVICE_UNAVAILABLE,
+                (_, true) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::OK,
+            };
+            (status, [("x-echo", echo.replace(|c: char| c.is_control(), " "))], echo)
         });
         tokio::spawn(async move { axum::serve(listener, app).await });
         receiver
@@ -80,6 +96,16 @@ impl Receiver {
     /// From now on bodies of this version are answered with 400.
     pub(crate) fn refuse(&self, version: &'static str) {
         *self.refused.lock().unwrap() = Some(version);
+    }
+
+    /// The next so many requests are answered with 503.
+    pub(crate) fn fail(&self, requests: usize) {
+        self.failing.store(requests, Relaxed);
+    }
+
+    /// From now on every answer repeats the request.
+    pub(crate) fn echo(&self) {
+        self.echoes.store(true, Relaxed);
     }
 
     pub(crate) fn got(&self) -> Vec<Got> {
@@ -97,19 +123,6 @@ impl Receiver {
         ids.sort();
         ids
     }
-}
-
-/// The chameleon, told to behave so.
-pub(crate) fn chameleon(behaviour: &str) -> Vec<u8> {
-    const MARKER: &[u8] = b"BEHAVIOUR=good";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/fixtures/chameleon.wasm");
-    let mut bytes =
-        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask build-plugins` first", path.display()));
-    let at = bytes.windows(MARKER.len()).position(|window| window == MARKER).expect("the chameleon has a marker");
-    let name = &mut bytes[at + b"BEHAVIOUR=".len()..][..54];
-    name.fill(b'#');
-    name[..behaviour.len()].copy_from_slice(behaviour.as_bytes());
-    bytes
 }
 
 /// One engine for all tests of this process, as a host has one for all plugins.
@@ -154,10 +167,15 @@ impl Stage {
 
     /// In a folder that an earlier stage left.
     pub(crate) async fn again(folder: tempfile::TempDir, change: impl FnOnce(&mut PluginConfig)) -> Stage {
+        Stage::at(RATE, folder, change).await
+    }
+
+    /// With a clock that runs so many times as fast as the real one.
+    pub(crate) async fn at(rate: u32, folder: tempfile::TempDir, change: impl FnOnce(&mut PluginConfig)) -> Stage {
         let mut config = PluginConfig { limits: patient(), ..PluginConfig::at("chameleon.wasm") };
         change(&mut config);
         let plugins = BTreeMap::from([("chameleon".to_owned(), config)]);
-        let clock = Clock::scaled(RATE);
+        let clock = Clock::scaled(rate);
         let upgrader = Upgrader::open(engine(), plugins.clone(), folder.path(), clock.clone()).unwrap();
         let http = HttpClient::new(&Proxy::Direct).unwrap();
         let sinks = PluginSinks::new(upgrader.registry().clone(), &plugins, http, Arc::new(OpenLinks));

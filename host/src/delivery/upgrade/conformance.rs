@@ -131,7 +131,7 @@ fn build(plugin: &Plugin, table: Map<String, Value>) -> Result<PluginSink, Strin
     let http = HttpClient::new(&Proxy::Direct).map_err(|error| error.to_string())?;
     let sinks = PluginSinks::new(registry, &BTreeMap::new(), http, Arc::new(OpenLinks));
     let config = ConnectorConfig::parse(&Value::Object(table)).map_err(lines)?;
-    sinks.build("conformance".into(), Arc::new(config)).map_err(lines)
+    sinks.build("conformance".into(), Arc::new(config)).map(PluginSink::candid).map_err(lines)
 }
 
 /// A plugin behind a connector.
@@ -188,7 +188,7 @@ impl Bench {
         }
         let signed = match &written.work {
             Work::Send(sending) => {
-                let outgoing = self.sink.signed(&self.plugin, &sending.request, cx.now).map_err(|refused| match refused {
+                let (outgoing, _) = self.sink.signed(&self.plugin, &sending.request, cx.now).map_err(|refused| match refused {
                     Refused::ByPlugin(reason) | Refused::ByEgress(reason) => reason,
                 })?;
                 golden::is_what_it_says(&outgoing)?;

@@ -95,7 +95,7 @@ impl PluginSink {
             Work::Decided(Decided::Rejected { reason }) => return Ok(Rehearsal::Rejects(reason)),
             Work::Decided(_) => return Ok(Rehearsal::Decides),
         };
-        let outgoing = self.signed(plugin, &sending.request, cx.now).map_err(|refused| match refused {
+        let (outgoing, _) = self.signed(plugin, &sending.request, cx.now).map_err(|refused| match refused {
             Refused::ByPlugin(reason) | Refused::ByEgress(reason) => reason,
         })?;
         is_what_it_says(&outgoing)?;
@@ -119,7 +119,7 @@ impl PluginSink {
         let answer = wit::Response { status, headers: Vec::new(), body: body.to_vec() };
         let mut sending = first.clone();
         for step in 2..=plugin.limits().steps + 1 {
-            match self.resume(plugin, &sending, &answer, cx)? {
+            match self.resume_now(plugin, &sending, &answer, cx)? {
                 wit::Step::Done(outcome) => return Ok(outcome),
                 wit::Step::Send(next) => {
                     let request = answers::request(next.request);

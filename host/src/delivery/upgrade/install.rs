@@ -1,6 +1,5 @@
 //! The steps from bytes to the version in use, and back. All of it blocks; none of it is on the path of a message.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tracing::{info, warn};
@@ -9,15 +8,14 @@ use super::golden::{self, Rehearsal};
 use super::state::Failure;
 use super::{Inner, InstallOptions, Installed, UpgradeError};
 use crate::delivery::plugin_sink::PluginSink;
-use crate::plugin::config::read_capped;
 use crate::plugin::store::{Record, Who};
-use crate::plugin::{Plugin, PluginConfig, load, signature};
+use crate::plugin::{Plugin, PluginConfig, load};
 
 /// Connectors that a new version writes golden events for; the configs of all of them are checked.
 const REHEARSED: usize = 16;
 
 impl Inner {
-    fn turn(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -37,7 +35,7 @@ impl Inner {
         })
     }
 
-    fn install_with(
+    pub(super) fn install_with(
         &self,
         config: &PluginConfig,
         name: &str,
@@ -179,7 +177,7 @@ impl Inner {
         }
     }
 
-    fn refused(&self, name: &str, bytes: &[u8], who: Who, error: &UpgradeError) {
+    pub(super) fn refused(&self, name: &str, bytes: &[u8], who: Who, error: &UpgradeError) {
         warn!(plugin = name, %who, step = error.step(), %error, "The plugin's new version is refused; the one in use goes on.");
         // What the config does not know has no account, or anybody could make any number of them.
         if self.plugins.load().contains_key(name) {
@@ -190,38 +188,6 @@ impl Inner {
                 account.failure = Some(failure);
             });
         }
-    }
-
-    /// Takes the plugins of a changed config.
-    pub(super) fn reload(&self, plugins: BTreeMap<String, PluginConfig>) -> Result<(), Vec<(String, UpgradeError)>> {
-        let (mut taken, mut errors) = (BTreeMap::clone(&self.plugins.load()), Vec::new());
-        for name in taken.keys().filter(|name| !plugins.contains_key(*name)) {
-            self.registry.trials().end(name);
-            self.registry.remove(name);
-        }
-        taken.retain(|name, _| plugins.contains_key(name));
-        for (name, config) in plugins {
-            if taken.get(&name) == Some(&config) {
-                continue;
-            }
-            match self.reload_one(&name, &config) {
-                Ok(()) => drop(taken.insert(name, config)),
-                Err(error) => errors.push((name, error)),
-            }
-        }
-        self.plugins.store(Arc::new(taken));
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// The config says which file it is, so an older version is taken too.
-    fn reload_one(&self, name: &str, config: &PluginConfig) -> Result<(), UpgradeError> {
-        let _turn = self.turn();
-        let path = self.base.join(&config.path);
-        let bytes = read_capped(&path, config.limits.component)?;
-        let signature = signature::read(&path).ok();
-        let options = InstallOptions { force: true, shadow: None };
-        let installed = self.install_with(config, name, &bytes, signature, Who::Config, options);
-        installed.map(|_| ()).inspect_err(|error| self.refused(name, &bytes, Who::Config, error))
     }
 }
 

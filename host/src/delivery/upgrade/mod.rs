@@ -7,6 +7,7 @@
 //! | what must it be able to do first? | `golden` |
 //! | how are its first messages watched? | `trial`, [`crate::plugin::trials`] |
 //! | who notices a changed file? | `watch` |
+//! | what does a changed config do? | `reload` |
 //! | what do people see? | `state` |
 //! | what can an author check? | [`conformance`] |
 //!
@@ -23,6 +24,7 @@ mod error;
 mod golden;
 mod install;
 mod open;
+mod reload;
 mod state;
 mod trial;
 mod watch;
@@ -32,12 +34,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use self::error::UpgradeError;
 pub use self::state::{Counts, Failure, OnTrial, PluginState, VersionState};
 use super::plugin_sink::PluginSink;
 use crate::clock::Clock;
 use crate::plugin::store::{Index, Store};
+use crate::plugin::workshop::give_way;
 use crate::plugin::{Engine, PluginConfig, Registry, Usage};
 
 pub use crate::plugin::store::Who;
@@ -54,7 +58,9 @@ struct Inner {
     plugins: ArcSwap<BTreeMap<String, PluginConfig>>,
     sinks: ArcSwap<Vec<Arc<PluginSink>>>,
     accounts: Mutex<BTreeMap<String, Account>>,
-    /// One upgrade at a time.
+    /// One upgrade at a time; others wait here, without a thread.
+    place: Arc<Semaphore>,
+    /// What looks at the disk takes its turn too.
     turn: Mutex<()>,
 }
 
@@ -125,22 +131,22 @@ impl Upgrader {
         who: Who,
         options: InstallOptions,
     ) -> Result<Installed, UpgradeError> {
-        let (inner, name) = (Arc::clone(&self.0), name.to_owned());
-        run(move || inner.install(&name, &bytes, signature, who, options)).await
+        let name = name.to_owned();
+        run(&self.0, move |inner| inner.install(&name, &bytes, signature, who, options)).await
     }
 
     /// Goes back to the version that was installed before the one in use. As [`Upgrader::install`] otherwise.
     pub async fn rollback(&self, name: &str, who: Who) -> Result<Installed, UpgradeError> {
-        let (inner, name) = (Arc::clone(&self.0), name.to_owned());
-        run(move || inner.rollback(&name, who)).await
+        let name = name.to_owned();
+        run(&self.0, move |inner| inner.rollback(&name, who)).await
     }
 
     /// Takes the plugins of a changed config: new ones are loaded, changed ones installed from their files, missing ones forgotten. The ones that
-    /// are refused stay as they were, each with its error.
+    /// are refused stay as they were, each with its error. Sinks of a plugin that is new or missing are the caller's to build and to drop, with
+    /// [`Upgrader::set_sinks`] after it; so is its `allow`, which [`super::plugin_sinks::PluginSinks::new`] takes.
     pub async fn reload(&self, plugins: BTreeMap<String, PluginConfig>) -> Result<(), Vec<(String, UpgradeError)>> {
-        let inner = Arc::clone(&self.0);
-        let reloaded = tokio::task::spawn_blocking(move || inner.reload(plugins)).await;
-        reloaded.unwrap_or_else(|error| Err(vec![(String::new(), UpgradeError::Broken(error.to_string()))]))
+        let reloaded = run(&self.0, move |inner| Ok(inner.reload(plugins))).await;
+        reloaded.unwrap_or_else(|error| Err(vec![(String::new(), error)]))
     }
 
     /// The kept versions, the one installed last first. Reads the store.
@@ -230,7 +236,21 @@ impl Inner {
     }
 }
 
-/// Runs an upgrade on a thread that may block.
-async fn run<T: Send + 'static>(work: impl FnOnce() -> Result<T, UpgradeError> + Send + 'static) -> Result<T, UpgradeError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(UpgradeError::Broken(error.to_string())))
+/// Runs an upgrade on a thread of its own, which gives way to those that deliver. One at a time. Cancel-safe: once begun it is carried out.
+async fn run<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Inner) -> Result<T, UpgradeError> + Send + 'static,
+) -> Result<T, UpgradeError> {
+    let broken = |error: &dyn std::fmt::Display| UpgradeError::Broken(error.to_string());
+    let place = Arc::clone(&inner.place).acquire_owned().await.map_err(|error| broken(&error))?;
+    let (inner, (tell, told)) = (Arc::clone(inner), oneshot::channel());
+    let thread = std::thread::Builder::new().name("plugin-upgrade".to_owned()).spawn(move || {
+        give_way();
+        let result = work(&inner);
+        drop(place);
+        // Nobody may be interested any more.
+        let _ = tell.send(result);
+    });
+    thread.map_err(|error| broken(&error))?;
+    told.await.unwrap_or_else(|_| Err(UpgradeError::Broken("its thread panicked".to_owned())))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use super::state::Failure;
@@ -61,8 +62,8 @@ impl Upgrader {
         accounts: BTreeMap<String, Account>,
     ) -> Upgrader {
         let (plugins, sinks, accounts) = (ArcSwap::from_pointee(plugins), ArcSwap::default(), Mutex::new(accounts));
-        let turn = Mutex::new(());
-        let inner = Arc::new(Inner { engine, registry, base: base.to_owned(), clock, plugins, sinks, accounts, turn });
+        let (place, turn) = (Arc::new(Semaphore::new(1)), Mutex::new(()));
+        let inner = Arc::new(Inner { engine, registry, base: base.to_owned(), clock, plugins, sinks, accounts, place, turn });
         let weak = Arc::downgrade(&inner);
         inner.registry.set_recall(Recall::new(move |name, digest| weak.upgrade()?.recall(name, digest)));
         Upgrader(inner)

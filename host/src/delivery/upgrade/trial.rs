@@ -8,7 +8,7 @@ use crate::delivery::request::Request;
 use crate::delivery::{Attempt, Item, MessageContext, Outcome};
 use crate::outbox::{Draft, Reason};
 use crate::plugin::Plugin;
-use crate::plugin::trials::{Comparison, Trials};
+use crate::plugin::trials::{Comparison, Complaint, Trials};
 
 /// What is shown of a body that differs, in bytes.
 const SHOWN: usize = 80;
@@ -82,37 +82,55 @@ impl PluginSink {
         trials.is_convicted(self.kind(), &draft.author) || trials.is_doubted(self.kind(), &draft.prepared)
     }
 
-    /// What an attempt says about the version that is watched. A rejection becomes a retry with the version before.
+    /// What an attempt says about the version that is watched. A rejection becomes a retry with the version before; what is put off is tried
+    /// again anyway.
     pub(in super::super) fn judge(&self, draft: &Draft, cx: &MessageContext, attempt: Attempt) -> Attempt {
         let Attempt::Done(outcome) = attempt else { return attempt };
         let (trials, kind) = (self.trials(), self.kind());
-        let doubted = trials.contradicted(kind, &cx.key).filter(|(new, _)| new.digest() != draft.author);
-        let watched = trials.watched(kind, &draft.author).is_some();
-        Attempt::Done(match (outcome, doubted) {
-            (outcome @ Outcome::Delivered { .. }, Some((new, why))) => {
-                self.convict(&new, &why);
-                outcome
-            }
-            (outcome @ Outcome::Rejected { .. }, Some(_)) => self.passed(cx, outcome),
-            (outcome @ Outcome::Delivered { .. }, None) if watched => self.passed(cx, outcome),
-            (Outcome::Rejected { reason }, None) if watched => {
-                let why = format!("{}: {}", reason.code, reason.text);
-                if trials.doubt(kind, &draft.author, &cx.key, &draft.prepared, &why) {
-                    let text = format!("{}; the plugin's version before is asked", reason.text);
-                    Outcome::Retry { after_ms: 0, reason: Reason { text, ..reason } }
-                } else {
-                    Outcome::Rejected { reason }
+        if trials.watched(kind, &draft.author).is_some() {
+            return Attempt::Done(self.judge_watched(draft, cx, outcome));
+        }
+        if trials.second(kind, &cx.key).is_none() {
+            return Attempt::Done(outcome);
+        }
+        // It was the version before that was asked.
+        match &outcome {
+            Outcome::Delivered { .. } => {
+                if let Some((new, why)) = trials.contradicted(kind, &cx.key) {
+                    self.convict(&new, &why);
                 }
             }
-            (outcome, _) => outcome,
-        })
+            Outcome::Rejected { .. } => self.passed(trials.passed(kind, &cx.key)),
+            Outcome::Retry { .. } | Outcome::Throttled { .. } => trials.agreed(kind, &cx.key),
+            Outcome::Unknown { .. } => {}
+        }
+        Attempt::Done(outcome)
     }
 
-    fn passed(&self, cx: &MessageContext, outcome: Outcome) -> Outcome {
-        if let Some(plugin) = self.trials().passed(self.kind(), &cx.key) {
-            info!(plugin = self.kind(), version = %plugin.descriptor().version, "The plugin's new version passed its first messages.");
+    fn judge_watched(&self, draft: &Draft, cx: &MessageContext, outcome: Outcome) -> Outcome {
+        let (trials, kind) = (self.trials(), self.kind());
+        let doubt = |reason: &Reason, complaint| {
+            let why = format!("{}: {}", reason.code, reason.text);
+            trials.doubt(kind, &draft.author, &cx.key, &draft.prepared, &why, complaint)
+        };
+        match outcome {
+            Outcome::Delivered { .. } => self.passed(trials.delivered(kind, &cx.key)),
+            Outcome::Rejected { reason } if doubt(&reason, Complaint::Rejected) => {
+                let text = format!("{}; the plugin's version before is asked", reason.text);
+                return Outcome::Retry { after_ms: 0, reason: Reason { text, ..reason } };
+            }
+            Outcome::Retry { ref reason, .. } | Outcome::Throttled { ref reason, .. } if is_of_the_plugin(reason) => {
+                doubt(reason, Complaint::PutOff);
+            }
+            _ => {}
         }
         outcome
+    }
+
+    fn passed(&self, last: Option<Plugin>) {
+        if let Some(plugin) = last {
+            info!(plugin = self.kind(), version = %plugin.descriptor().version, "The plugin's new version passed its first messages.");
+        }
     }
 
     /// Has a shadow write the same message, and notes what differs.
@@ -135,6 +153,12 @@ impl PluginSink {
 /// Whether a reason is the plugin's fault. Too many calls at once are not, and neither is a config.
 fn is_fault(reason: &Reason) -> bool {
     !matches!(reason.code.as_str(), "plugin-busy" | "plugin-missing" | "config")
+}
+
+/// Whether it was the plugin that put a message off, without an answer or because of one: `plugin`, or the answer's status. The host's own
+/// reasons, such as that the receiver cannot be reached, say nothing about a version.
+fn is_of_the_plugin(reason: &Reason) -> bool {
+    reason.code == "plugin" || reason.code.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// The first thing that two versions wrote differently, in words.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -26,9 +25,16 @@ impl Upgrader {
     /// Runs until `stop`: installs what is put in place of a plugin's file, and writes rollbacks of the host itself to disk. One a process.
     pub async fn watch(&self, stop: CancellationToken) {
         let (announce, mut changes) = mpsc::channel(1);
-        let _watcher = watcher(&self.0, announce);
+        let mut watched = self.0.folders();
+        let mut _watcher = watcher(&watched, announce.clone());
         self.blocking(Inner::adopt_all).await;
         loop {
+            // A reload may have brought plugins in other folders.
+            let folders = self.0.folders();
+            if folders != watched {
+                _watcher = watcher(&folders, announce.clone());
+                watched = folders;
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.registry.trials().verdict() => {}
@@ -40,8 +46,11 @@ impl Upgrader {
     }
 
     async fn blocking(&self, work: fn(&Inner)) {
-        let inner = Arc::clone(&self.0);
-        if let Err(error) = tokio::task::spawn_blocking(move || work(&inner)).await {
+        let looked = super::run(&self.0, move |inner| {
+            work(inner);
+            Ok(())
+        });
+        if let Err(error) = looked.await {
             warn!(%error, "Looking at the plugins' files ended unexpectedly.");
         }
     }
@@ -58,16 +67,13 @@ async fn quiet(changes: &mut mpsc::Receiver<()>) {
 }
 
 /// Watches the folders: a file that is replaced by a rename is another file.
-fn watcher(inner: &Inner, announce: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+fn watcher(folders: &BTreeSet<PathBuf>, announce: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     // A full channel has announced it already; a closed one interests nobody.
     let tell = move |_: notify::Result<notify::Event>| {
         let _ = announce.try_send(());
     };
-    let watched = notify::recommended_watcher(tell).and_then(|mut watcher| {
-        let folder = |config: &PluginConfig| inner.base.join(&config.path).parent().map(PathBuf::from);
-        let folders: BTreeSet<PathBuf> = inner.plugins.load().values().filter_map(folder).collect();
-        folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive)).map(|()| watcher)
-    });
+    let watched = notify::recommended_watcher(tell)
+        .and_then(|mut watcher| folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive)).map(|()| watcher));
     watched
         .map_err(
             |error| warn!(%error, seconds = POLL.as_secs(), "Changes of plugins are not announced by the system; looking at intervals."),
@@ -76,6 +82,12 @@ fn watcher(inner: &Inner, announce: mpsc::Sender<()>) -> Option<RecommendedWatch
 }
 
 impl Inner {
+    /// Where the plugins' files are.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let folder = |config: &PluginConfig| self.base.join(&config.path).parent().map(PathBuf::from);
+        self.plugins.load().values().filter_map(folder).collect()
+    }
+
     /// Writes the versions in use down, so that there is something to go back to.
     fn adopt_all(&self) {
         for name in self.registry.names() {

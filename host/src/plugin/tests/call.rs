@@ -160,8 +160,9 @@ fn an_inbox_is_called_where_there_is_one() {
     assert_eq!(received.id.as_deref(), Some("q1"));
     let replied = plugin.inbox_reply("{}", &request, &[Ok("done".into()), Err("no".into())], &context()).unwrap();
     assert_eq!(replied.answer.status, 200);
-    let strict = Guest::default().interactive().answer("verify", json!({ "err": { "status": 401, "text": "old\n" } })).load();
-    assert_eq!(strict.inbox_verify(&[], &request, 1), Ok(Err(wit::Refusal { status: 401, text: "old ".into() })));
+    let strict = Guest::default().interactive().answer("verify", json!({ "err": { "status": 599, "text": "SEC-17" } })).load();
+    let refusal = strict.inbox_verify(&[], &request, 1).unwrap().unwrap_err();
+    assert!(refusal.status == 401 && !refusal.text.contains("SEC-17"), "the plugin's words may be made of secrets: {refusal:?}");
 }
 
 #[test]
@@ -180,4 +181,20 @@ fn what_a_version_in_use_does_is_counted_and_what_is_only_tried_is_not() {
     assert_eq!((name.as_str(), calls("begin"), calls("sign"), calls("check")), ("chat", 2, 1, 0));
     let faults: u64 = usage.faults.iter().map(|fault| fault.count).sum();
     assert_eq!((faults, usage.faults.iter().find(|fault| fault.fault == "trap").map(|fault| fault.count)), (1, Some(1)));
+}
+
+#[test]
+fn what_a_plugin_says_of_secrets_can_be_left_out() {
+    let failed = |guest: Guest| guest.load().sign(&[], &outline(), 1).unwrap_err();
+    let stamp = |place: &str, name: &str| json!({ "ok": [{ "place": place, "name": name, "value": "x\r\n" }] });
+    for (answer, code) in [
+        (json!({ "err": { "code": "SEC-17", "text": "SEC-17" } }), "plugin-failure"),
+        (stamp("header", "SEC-17"), "plugin-output"),
+        (stamp("header", "SEC 17"), "plugin-output"),
+        (stamp("header", "proxy-SEC-17"), "plugin-output"),
+    ] {
+        let error = failed(Guest::default().answer("sign", answer)).without_words();
+        assert!(error.code() == code && !error.to_string().contains("17"), "{error}");
+    }
+    assert!(failed(Guest::default().answer("sign", stamp("header", "host"))).without_words().to_string().contains("`host`"));
 }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::super::testing::{Guest, WIT, engine, limits};
+use super::super::testing::{Guest, WIT, context, engine, event, limits};
 use super::super::units::{Size, Wait};
-use super::super::{Limits, LoadError, Plugin};
+use super::super::{Limits, LoadError, Plugin, wit};
 
 fn refused(bytes: &[u8]) -> String {
     refused_with(bytes, &limits())
@@ -181,4 +181,40 @@ fn a_plugin_of_another_name_is_refused_where_a_name_is_asked_for() {
 #[test]
 fn the_host_was_built_with_the_contract_in_the_repository() {
     assert!(WIT.contains(&format!("package incident-sink:plugin@{};", super::super::contract::VERSION)));
+}
+
+/// Plugins that were made for earlier contracts, and are never made anew: what runs once runs with every later 1.x host.
+fn kept() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/plugins")
+}
+
+#[test]
+fn a_plugin_of_every_released_contract_still_runs() {
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(kept()).unwrap() {
+        let path = entry.unwrap().path();
+        let plugin = Plugin::load(engine(), &std::fs::read(&path).unwrap(), &limits()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        versions.push(plugin.world().to_owned());
+        assert!(plugin.check("{}").unwrap().is_empty());
+        let wit::Step::Send(sending) = plugin.begin("{}", &[event()], &context()).unwrap() else { panic!("no request") };
+        let outline = wit::Outline { method: wit::Method::Post, query: vec![], body_sha256: vec![0; 32] };
+        assert_eq!(plugin.sign(&[], &outline, 1).unwrap().len(), 1);
+        let answer = wit::Response { status: 200, headers: vec![], body: vec![] };
+        let step = plugin.resume("{}", &sending.continuation, &answer, &context()).unwrap();
+        assert!(matches!(step, wit::Step::Done(wit::Outcome::Delivered(_))), "{step:?}");
+        let request = wit::Incoming { method: "POST".into(), path: "/".into(), headers: vec![], query: vec![], body: vec![] };
+        assert_eq!(plugin.inbox_verify(&[], &request, 1), Ok(Ok(())));
+        assert_eq!(plugin.inbox_read("{}", &request, &context()).unwrap().unwrap().id.as_deref(), Some("q1"));
+        assert_eq!(plugin.inbox_reply("{}", &request, &[Ok("done".into())], &context()).unwrap().answer.status, 200);
+    }
+    assert!(versions.contains(&"incident-sink:plugin/interactive-incident-sink@1.0.0".to_owned()), "{versions:?}");
+}
+
+#[test]
+#[ignore = "makes the file of a new version of the contract, when it is released"]
+fn keep_a_plugin_of_this_contract() {
+    let path = kept().join(format!("contract-{}.wasm", super::super::contract::VERSION));
+    assert!(!path.exists(), "{path:?} is kept already");
+    std::fs::create_dir_all(kept()).unwrap();
+    std::fs::write(path, Guest::default().interactive().build()).unwrap();
 }

@@ -21,7 +21,16 @@ impl Guest for Chameleon {
                 stamps.push(stamp(Place::Header, "x-leak", secret));
                 stamps.push(stamp(Place::BodyField, "leak", secret));
             }
-            "secret-in-static" => memory::keep(secret),
+            "secret-in-static" | "secret-to-continuation" => memory::keep(secret),
+            "secret-to-memo" => {
+                memory::keep(secret);
+                stamps.push(stamp(Place::Header, "x-leak", secret));
+                stamps.push(stamp(Place::Query, "leak", secret));
+            }
+            "secret-to-name" => stamps.push(stamp(Place::Query, secret, "x")),
+            "secret-to-error" => return Err(Failure { code: secret.to_string(), text: format!("The secret is {secret}.") }),
+            "secret-to-rule" => stamps.push(stamp(Place::Header, secret, "a line\r\nand another")),
+            "stamp-token" => stamps.push(stamp(Place::Query, "access_token", secret)),
             "many-stamps" => stamps.extend((0..10_000).map(|n| stamp(Place::Query, &format!("stamp-{n}"), "x"))),
             "stamp-host-header" => stamps.push(stamp(Place::Header, "host", "evil.example")),
             "stamp-body-overwrite" => stamps.push(stamp(Place::BodyField, "summary", "overwritten")),

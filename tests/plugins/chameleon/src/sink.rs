@@ -56,6 +56,7 @@ impl Guest for Chameleon {
             }
             "huge-string" => return Err(failure("huge", "x".repeat(4 * MIB))),
             "begin-fails" => return Err(failure("begin", "This event has no form that the chameleon knows.".to_string())),
+            "begin-retries" => return Ok(Step::Done(Outcome::Retry(Again { after_ms: 1, reason: "later".to_string() }))),
             "drops-all" => return Ok(Step::Done(Outcome::Rejected(reason("unwanted", "The chameleon wants no events.")))),
             _ => {}
         }
@@ -72,8 +73,15 @@ impl Guest for Chameleon {
             return Ok(Step::Send(Sending { request, covers: 1, continuation }));
         }
         let status = format!("status {}", answer.status);
+        let loot = match behaviour {
+            "secret-to-continuation" => Some(text(&continuation)),
+            "secret-to-memo" => Some(format!("{} {}", memory::kept(), text(&answer.body[..answer.body.len().min(1000)]))),
+            _ => None,
+        };
         Ok(Step::Done(match answer.status {
-            200..=299 => Outcome::Delivered(Receipt { id: None, memo: None }),
+            200..=299 if behaviour == "retries-all" => Outcome::Retry(Again { after_ms: 1, reason: status }),
+            200..=299 if behaviour == "throttles-all" => Outcome::Throttled(Again { after_ms: 1, reason: status }),
+            200..=299 => Outcome::Delivered(Receipt { id: loot.clone(), memo: loot }),
             429 => Outcome::Throttled(Again { after_ms: 0, reason: status }),
             500..=599 => Outcome::Retry(Again { after_ms: 0, reason: status }),
             _ => Outcome::Rejected(reason(&answer.status.to_string(), "The receiver does not want it.")),
@@ -82,7 +90,7 @@ impl Guest for Chameleon {
 }
 
 fn version(behaviour: &str) -> &'static str {
-    if behaviour == "good-2" { "2.0.0" } else { "1.0.0" }
+    if behaviour == "good-2" || behaviour.starts_with("good-2-") { "2.0.0" } else { "1.0.0" }
 }
 
 fn sending(behaviour: &str, batch: &[Event], cx: &Context) -> Sending {
@@ -94,7 +102,11 @@ fn sending(behaviour: &str, batch: &[Event], cx: &Context) -> Sending {
             "covers-too-many" => all + 1,
             _ => all,
         },
-        continuation: if behaviour == "huge-continuation" { vec![b'x'; 10 * MIB] } else { b"first".to_vec() },
+        continuation: match behaviour {
+            "huge-continuation" => vec![b'x'; 10 * MIB],
+            "secret-to-continuation" => format!("kept: {}", memory::kept()).into_bytes(),
+            _ => b"first".to_vec(),
+        },
     }
 }
 
@@ -110,6 +122,8 @@ fn request(behaviour: &str, body: Vec<u8>) -> Request {
     Request {
         target: match behaviour {
             "other-host" => Target::Allowed("https://evil.example/collect".to_string()),
+            "other-path" => Target::Allowed("/collect".to_string()),
+            "other-scheme" => Target::Allowed("file:///etc/passwd".to_string()),
             _ => Target::Connector,
         },
         method: Method::Post,
@@ -126,6 +140,7 @@ fn body(behaviour: &str, batch: &[Event], cx: &Context) -> Vec<u8> {
         "not-utf8-body" => return vec![0xff, 0xfe, 0xfd],
         "keeps-state" => format!(r#","calls":{}"#, memory::calls()),
         "secret-in-static" => format!(r#","kept":{}"#, quoted(&memory::kept())),
+        "secret-to-continuation" | "secret-to-memo" => format!(r#","memo":{}"#, quoted(cx.memo.as_deref().unwrap_or(""))),
         "memory-bomb-quiet" => format!(r#","mebibytes":{}"#, havoc::take_all_memory()),
         _ => String::new(),
     };
@@ -165,6 +180,10 @@ fn quoted(text: &str) -> String {
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn reason(code: &str, text: &str) -> Reason {

@@ -1,27 +1,27 @@
 //! The first messages of a new version, watched: canary and shadow.
 //!
-//! A *canary* is a version in use whose first messages are compared with what the version before would have done. A fault convicts it at
-//! once. A message that it has rejected gets a second opinion: it is written again by the version before, and if that one delivers, the new
-//! version is convicted; if that one is rejected too, it was not the new version's doing. A *shadow* is not in use: it writes the same messages,
-//! and the differences are noted.
+//! A *canary* is a version in use whose first messages are compared with what the version before would have done ([`canary`]). A fault convicts
+//! it at once. A *shadow* is not in use: it writes the same messages, and the differences are noted ([`shadow`]).
 //!
 //! Pure state under one lock that is not taken while nothing is on trial.
+
+pub mod canary;
+pub mod shadow;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
 use tokio::sync::Notify;
 
+use self::canary::Canary;
+pub use self::canary::{CanaryState, Complaint};
+use self::shadow::Shadow;
+pub use self::shadow::{Comparison, ShadowState};
 use super::call::Plugin;
 
 /// Convicted versions of a plugin that are remembered, so that what they wrote is written anew.
 const CONVICTS: usize = 16;
-/// Differences of a shadow that are kept for people.
-const SAMPLES: usize = 20;
-/// Rejected messages that wait for a second opinion at a time.
-const DOUBTS: usize = 64;
 
 /// All trials of a registry.
 #[derive(Debug, Default)]
@@ -41,29 +41,6 @@ struct Docket {
     convicts: VecDeque<String>,
 }
 
-#[derive(Debug)]
-struct Canary {
-    new: Plugin,
-    old: Plugin,
-    left: u32,
-    of: u32,
-    doubts: Vec<Doubt>,
-}
-
-/// A message that waits for its second opinion.
-#[derive(Clone, Debug)]
-struct Doubt {
-    key: String,
-    draft: Vec<u8>,
-    why: String,
-}
-
-#[derive(Debug)]
-struct Shadow {
-    plugin: Plugin,
-    state: ShadowState,
-}
-
 /// A version that was taken out of use by itself.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -75,51 +52,6 @@ pub struct Verdict {
     pub back: Plugin,
     /// Why.
     pub why: String,
-}
-
-/// A canary, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CanaryState {
-    /// The version that is watched.
-    pub version: String,
-    /// The one that it is compared with.
-    pub before: String,
-    /// Messages that are still to be watched.
-    pub left: u32,
-    /// Of so many.
-    pub of: u32,
-    /// Rejected messages that the version before is asked about.
-    pub doubts: usize,
-}
-
-/// A shadow, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ShadowState {
-    /// The version that writes along.
-    pub version: String,
-    /// Its digest.
-    pub digest: String,
-    /// Messages that are still to be compared.
-    pub left: u32,
-    /// Messages that both wrote alike.
-    pub same: u32,
-    /// Messages that they wrote differently.
-    pub different: u32,
-    /// Messages that the shadow failed to write.
-    pub failed: u32,
-    /// The first differences.
-    pub samples: Vec<String>,
-}
-
-/// How a shadow did with one message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// Alike.
-    Same,
-    /// Not alike: where.
-    Different(String),
-    /// It failed: why.
-    Failed(String),
 }
 
 impl Trials {
@@ -147,8 +79,7 @@ impl Trials {
         self.open(name, |docket| {
             docket.convicts.retain(|digest| digest != new.digest());
             docket.shadow = None;
-            docket.canary =
-                (messages > 0).then(|| Canary { new: new.clone(), old: old.clone(), left: messages, of: messages, doubts: Vec::new() });
+            docket.canary = (messages > 0).then(|| Canary::new(new, old, messages));
         });
     }
 
@@ -172,43 +103,57 @@ impl Trials {
 
     /// Whether a draft is about to get a second opinion.
     pub fn is_doubted(&self, name: &str, draft: &[u8]) -> bool {
-        self.docket(name, |docket| docket.canary.as_ref()?.doubts.iter().any(|doubt| doubt.draft == draft).then_some(())).is_some()
+        self.docket(name, |docket| docket.canary.as_ref()?.is_doubted(draft).then_some(())).is_some()
     }
 
     /// The version that gives a message its second opinion.
     pub fn second(&self, name: &str, key: &str) -> Option<Plugin> {
         self.docket(name, |docket| {
             let canary = docket.canary.as_ref()?;
-            canary.doubts.iter().any(|doubt| doubt.key == key).then(|| canary.old.clone())
+            canary.is_asked_about(key).then(|| canary.old.clone())
         })
     }
 
-    /// A watched version had a message rejected. Whether it gets a second opinion.
-    pub fn doubt(&self, name: &str, digest: &str, key: &str, draft: &[u8], why: &str) -> bool {
+    /// A watched version did not have a message delivered. Whether it gets a second opinion.
+    pub fn doubt(&self, name: &str, digest: &str, key: &str, draft: &[u8], why: &str, complaint: Complaint) -> bool {
         self.docket(name, |docket| {
-            let canary = docket.canary.as_mut().filter(|canary| canary.new.digest() == digest && canary.doubts.len() < DOUBTS)?;
-            canary.doubts.push(Doubt { key: key.to_owned(), draft: draft.to_owned(), why: why.to_owned() });
-            Some(())
+            let canary = docket.canary.as_mut().filter(|canary| canary.new.digest() == digest)?;
+            canary.doubt(key, draft, why, complaint).then_some(())
         })
         .is_some()
     }
 
-    /// The version before delivered what the watched one had rejected: the version to convict, and why.
+    /// The version before delivered what the watched one had not: the version to convict, and why, if that does it.
     pub fn contradicted(&self, name: &str, key: &str) -> Option<(Plugin, String)> {
         self.docket(name, |docket| {
-            let canary = docket.canary.as_ref()?;
-            let doubt = canary.doubts.iter().find(|doubt| doubt.key == key)?;
-            Some((canary.new.clone(), format!("a message was rejected ({}) that the version before delivered", doubt.why)))
+            let canary = docket.canary.as_mut()?;
+            let why = canary.contradicted(key)?;
+            Some((canary.new.clone(), why))
         })
     }
 
-    /// A watched message ended well, or as it would have ended before. Answers the version, when that was the last one to be watched.
-    pub fn passed(&self, name: &str, key: &str) -> Option<Plugin> {
+    /// The version before put a message off too.
+    pub fn agreed(&self, name: &str, key: &str) {
         self.docket(name, |docket| {
-            let canary = docket.canary.as_mut()?;
-            canary.doubts.retain(|doubt| doubt.key != key);
-            canary.left = canary.left.saturating_sub(1);
-            (canary.left == 0 && canary.doubts.is_empty()).then(|| docket.canary.take().map(|canary| canary.new))?
+            docket.canary.as_mut()?.agreed(key);
+            Some(())
+        });
+    }
+
+    /// The watched version delivered a message. Answers the version, when that was the last one to be watched.
+    pub fn delivered(&self, name: &str, key: &str) -> Option<Plugin> {
+        self.ended(name, |canary| canary.delivered(key))
+    }
+
+    /// A watched message ended as it would have ended before. Answers the version, when that was the last one to be watched.
+    pub fn passed(&self, name: &str, key: &str) -> Option<Plugin> {
+        self.ended(name, |canary| canary.passed(key))
+    }
+
+    fn ended(&self, name: &str, last: impl FnOnce(&mut Canary) -> bool) -> Option<Plugin> {
+        self.docket(name, |docket| {
+            let last = last(docket.canary.as_mut()?);
+            last.then(|| docket.canary.take().map(|canary| canary.new))?
         })
     }
 
@@ -228,16 +173,7 @@ impl Trials {
 
     /// Has a version write along for so many messages.
     pub fn shadow(&self, name: &str, plugin: &Plugin, messages: u32) {
-        let state = ShadowState {
-            version: plugin.descriptor().version.to_string(),
-            digest: plugin.digest().to_owned(),
-            left: messages,
-            same: 0,
-            different: 0,
-            failed: 0,
-            samples: Vec::new(),
-        };
-        self.open(name, |docket| docket.shadow = Some(Shadow { plugin: plugin.clone(), state }));
+        self.open(name, |docket| docket.shadow = Some(Shadow::new(plugin, messages)));
     }
 
     /// The version that writes along.
@@ -249,38 +185,13 @@ impl Trials {
     pub fn compared(&self, name: &str, digest: &str, comparison: Comparison) -> Option<ShadowState> {
         self.docket(name, |docket| {
             let shadow = docket.shadow.as_mut().filter(|shadow| shadow.plugin.digest() == digest && shadow.state.left > 0)?;
-            let state = &mut shadow.state;
-            state.left -= 1;
-            let sample = match comparison {
-                Comparison::Same => {
-                    state.same += 1;
-                    None
-                }
-                Comparison::Different(text) => {
-                    state.different += 1;
-                    Some(text)
-                }
-                Comparison::Failed(text) => {
-                    state.failed += 1;
-                    Some(text)
-                }
-            };
-            state.samples.extend(sample.filter(|_| state.samples.len() < SAMPLES));
-            (state.left == 0).then(|| state.clone())
+            shadow.compared(comparison).then(|| shadow.state.clone())
         })
     }
 
     /// For people.
     pub fn canary_state(&self, name: &str) -> Option<CanaryState> {
-        self.docket(name, |docket| {
-            docket.canary.as_ref().map(|canary| CanaryState {
-                version: canary.new.descriptor().version.to_string(),
-                before: canary.old.descriptor().version.to_string(),
-                left: canary.left,
-                of: canary.of,
-                doubts: canary.doubts.len(),
-            })
-        })
+        self.docket(name, |docket| docket.canary.as_ref().map(Canary::state))
     }
 
     /// For people.
