@@ -1,6 +1,8 @@
 //! The real binary, called as a user calls it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/chameleon.rs"]
+mod chameleon;
 mod commands;
 mod docs;
 mod errors;
@@ -8,5 +10,6 @@ mod fixtures;
 mod harness;
 mod leak;
 mod metrics;
+mod plugins;
 mod respond;
 mod rooms;
