@@ -42,6 +42,27 @@ async fn ten_thousand_forged_altered_and_expired_links_do_nothing() {
     host.end().await;
 }
 
+#[tokio::test]
+async fn a_thousand_replays_of_a_used_link_do_nothing() {
+    let world = World::new(1).await;
+    let host = world.host().await;
+    world.alert();
+    let link = host.link(&host.until_told(1).await[0], Verb::Accept);
+    assert_eq!(host.post(&link, &[("name", "Li Lei")], &[]).await.status(), 303);
+    host.until_told(2).await;
+    let token = link.rsplit('/').next().unwrap();
+    let app = Responder::build(&config(&world), needs(&host)).unwrap().unwrap().routes();
+    for round in 0..1_000 {
+        let form = format!("token={token}&name=Eve{round}");
+        let request = Request::post(format!("/respond/{token}")).body(Body::from(form)).unwrap();
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status().as_u16(), 200);
+    }
+    let written = host.outbox.book().unwrap().open_responses(10).await.unwrap();
+    assert!(written.iter().all(|response| response.ask.who == "Li Lei"), "{written:?}");
+    assert_eq!(world.accepts(), 1);
+    host.end().await;
+}
+
 fn config(world: &World) -> Ilert {
     Ilert { api_url: world.ilert.api_url().parse().unwrap(), api_key: Some(Secret::new("key")), ..Ilert::default() }
 }
