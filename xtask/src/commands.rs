@@ -39,13 +39,6 @@ pub(crate) fn build(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask bench`: every benchmark of the host, with the plugins that it measures.
-pub(crate) fn bench(args: &[String]) -> Result<()> {
-    guest::build_all()?;
-    announce("release");
-    run(cargo().args(["bench", "--package", "incident-sink", "--bench", "*"]).args(args))
-}
-
 /// `cargo xtask build-plugins`.
 pub(crate) fn build_plugins(args: &[String]) -> Result<()> {
     no_arguments("build-plugins", args)?;

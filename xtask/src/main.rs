@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod axe;
+mod bench;
 mod commands;
 mod component;
 mod debian;
@@ -23,7 +24,7 @@ Commands:
   demo [ARGS]      build everything, then run `incident-sink demo ARGS`
   test [ARGS]      the same set-up, then every test; ARGS go to `cargo test`
   build            target/plugins/dingtalk.wasm and target/release/incident-sink
-  bench [ARGS]     the benchmarks; ARGS go to `cargo bench`
+  bench [NAMES]    the benchmarks and one table of them; --short: the form for every change
   build-plugins    only the plugins: target/plugins/*.wasm and the tests' fixtures
   ci               what has to pass before a change lands: format, lints, tests
 ";
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         "demo" => commands::demo(&rest),
         "test" => commands::test(&rest),
         "build" => commands::build(&rest),
-        "bench" => commands::bench(&rest),
+        "bench" => bench::bench(&rest),
         "build-plugins" => commands::build_plugins(&rest),
         "ci" => commands::ci(&rest),
         "help" | "--help" | "-h" => {

@@ -24,17 +24,30 @@ const NEEDED: &[Needed] = &[
     Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" },
 ];
 
-/// Installs what is missing where that is possible. Returns the programs that tests have to do without.
+/// What benchmarks start.
+const BENCH: &[Needed] = &[
+    Needed { package: "nginx-light", binary: "nginx", used_by: "the comparisons of `cargo xtask bench`" },
+    Needed { package: "wrk", binary: "wrk", used_by: "the load of `cargo xtask bench`" },
+];
+
+/// Installs what tests need. Returns the programs that they have to do without.
 pub(crate) fn prepare() -> Vec<&'static str> {
-    let mut left_out = install();
+    let mut left_out = install(NEEDED);
     if !axe::prepare() {
         left_out.push(axe::NAME);
     }
     left_out
 }
 
-fn install() -> Vec<&'static str> {
-    let missing: Vec<&Needed> = NEEDED.iter().filter(|needed| is_missing(needed)).collect();
+/// Installs what benchmarks need. Returns the packages that are missing.
+pub(crate) fn prepare_bench() -> Vec<&'static str> {
+    let missing = install(BENCH);
+    BENCH.iter().filter(|needed| missing.contains(&needed.binary)).map(|needed| needed.package).collect()
+}
+
+/// Installs what is missing where that is possible. Returns the programs that still are.
+fn install(needed: &'static [Needed]) -> Vec<&'static str> {
+    let missing: Vec<&Needed> = needed.iter().filter(|needed| is_missing(needed)).collect();
     if missing.is_empty() {
         return Vec::new();
     }
@@ -45,7 +58,7 @@ fn install() -> Vec<&'static str> {
     let missing: Vec<&Needed> = missing.into_iter().filter(|needed| is_missing(needed)).collect();
     if !missing.is_empty() {
         let list: Vec<String> = missing.iter().map(|needed| format!("{} (for {})", needed.package, needed.used_by)).collect();
-        say(format_args!("tests are left out that need {}", list.join(", ")));
+        say(format_args!("without them something is left out: {}", list.join(", ")));
     }
     missing.into_iter().map(|needed| needed.binary).collect()
 }

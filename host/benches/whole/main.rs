@@ -1,0 +1,91 @@
+//! The whole program against the limits of the machine: `cargo bench --workspace --bench whole -- [--short] [ROW…]`.
+//!
+//! Every row compares two things measured in the same run: rounds alternate, medians are compared, the spread is that of the rounds' ratios.
+//! Rows: `ingest`, `path`, `latency`, `start`, `memory`, `digest`, `growth`. Needs nginx and wrk (`cargo xtask bench` installs them on Debian).
+
+mod digest;
+mod growth;
+mod http;
+mod ingest;
+mod latency;
+mod memory;
+mod nginx;
+mod path;
+mod raw_log;
+mod stage;
+mod start;
+mod table;
+mod wrk;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use table::Table;
+
+/// Any error: a benchmark that cannot measure ends with its text.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// Rows to measure; all of them when none is named.
+    rows: Vec<String>,
+    /// Seconds rather than minutes; fails when a ratio is twice as bad as the one kept for this form.
+    #[arg(long)]
+    pub(crate) short: bool,
+    /// Ten million delivered rows for `growth` rather than one million.
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Rounds of each kind.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Args {
+    fn wants(&self, row: &str) -> bool {
+        // The short form keeps to what needs no minutes.
+        let all = if self.short { ["ingest", "path", "digest"].contains(&row) } else { true };
+        if self.rows.is_empty() { all } else { self.rows.iter().any(|name| name == row) }
+    }
+
+    /// Rounds of each kind.
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.short { 3 } else { 5 }).max(1)
+    }
+
+    /// Seconds of a round under load.
+    pub(crate) fn seconds(&self) -> u64 {
+        if self.short { 1 } else { 3 }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Failure> {
+    let args = Args::parse();
+    let mut table = Table::default();
+    if args.wants("ingest") {
+        ingest::measure(&args, &mut table).await?;
+    }
+    if args.wants("path") {
+        path::measure(&args, &mut table).await?;
+    }
+    if args.wants("latency") {
+        latency::measure(&args, &mut table).await?;
+    }
+    if args.wants("start") {
+        start::measure(&args, &mut table).await?;
+    }
+    if args.wants("memory") {
+        memory::measure(&mut table).await?;
+    }
+    if args.wants("digest") {
+        digest::measure(&args, &mut table)?;
+    }
+    if args.wants("growth") {
+        growth::measure(&args, &mut table).await?;
+    }
+    Ok(if args.short && !table.holds(include_str!("short.toml"))? { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
