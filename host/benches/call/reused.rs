@@ -64,5 +64,5 @@ where
     let missing = || wasmtime::Error::msg(format!("there is no {interface}.{name}"));
     let interface = instance.get_export_index(&mut *store, None, &format!("incident-sink:plugin/{interface}@1.0.0")).ok_or_else(missing)?;
     let function = instance.get_export_index(&mut *store, Some(&interface), name).ok_or_else(missing)?;
-    instance.get_typed_func(store, &function)
+    instance.get_typed_func(store, function)
 }

@@ -39,7 +39,7 @@ fn labels_of(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_once(['{', ' ']).unwrap();
-        let pairs = line.contains('{').then(|| rest.split_once('}').unwrap().0).unwrap_or_default();
+        let pairs = if line.contains('{') { rest.split_once('}').unwrap().0 } else { "" };
         let keys = pairs.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, _)| key.to_owned()).filter(|key| key != "le");
         found.entry(name.to_owned()).or_default().extend(keys);
     }
