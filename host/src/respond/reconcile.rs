@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::clock::UnixMs;
 use crate::event::ilert::{EdgeHeaders, parse};
 use crate::event::{Event, Status};
-use crate::intake::IntakeError;
+use crate::intake::{IntakeError, MAX_BATCH};
 use crate::outbox::book::{CAUGHT_UP, Incident};
 use crate::outbox::{Incoming, OutboxError};
 
@@ -108,7 +108,7 @@ pub(super) async fn reconcile(shared: &Shared, pages: &mut Pages, grace: Duratio
     }
     let Missed { news, old, more } = missed;
     let done = Done { told: news.len(), noted: old.len(), more };
-    note(shared, old).await?;
+    note(shared, &old).await?;
     shared.intake.accept(&Arc::from(SOURCE), news.into_iter().map(Ok).collect()).await?;
     if !more {
         shared.book().keep_note(Marks::LOOKED, &began.to_string()).await?;
@@ -117,13 +117,12 @@ pub(super) async fn reconcile(shared: &Shared, pages: &mut Pages, grace: Duratio
 }
 
 /// Takes note of incidents without telling anybody.
-async fn note(shared: &Shared, events: Vec<Event>) -> Result<(), OutboxError> {
-    if events.is_empty() {
-        return Ok(());
+async fn note(shared: &Shared, events: &[Event]) -> Result<(), OutboxError> {
+    let incoming = |event: &Event| Incoming { source: Arc::from(SOURCE), event: Arc::new(event.clone()), connectors: Vec::new() };
+    for some in events.chunks(MAX_BATCH) {
+        shared.outbox.accept(shared.clock.now(), some.iter().map(incoming).collect(), Vec::new()).await?;
     }
-    let incoming = |event| Incoming { source: Arc::from(SOURCE), event: Arc::new(event), connectors: Vec::new() };
-    let taken = shared.outbox.accept(shared.clock.now(), events.into_iter().map(incoming).collect(), Vec::new()).await;
-    taken.map(drop)
+    Ok(())
 }
 
 /// Since when the host looks, and when it looked last.
