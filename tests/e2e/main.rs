@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod disk;
 mod many;
 mod stop;
 mod support;
+mod sync;

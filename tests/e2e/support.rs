@@ -1,8 +1,9 @@
 //! A program to run and to kill, its config, and a sender.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,24 @@ pub(crate) struct Scene {
     pub(crate) folder: TempDir,
     pub(crate) group: DingTalk,
     port: u16,
+    admin: u16,
+}
+
+/// What came back to a request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Head and body.
+    pub(crate) text: String,
+}
+
+/// Whether a program of the system is not to be had here; says so.
+pub(crate) fn left_out(binary: &str) -> bool {
+    let left_out = std::env::var("INCIDENT_SINK_LEFT_OUT").is_ok_and(|list| list.split(',').any(|name| name == binary));
+    if left_out {
+        println!("left out: {binary} is missing");
+    }
+    left_out
 }
 
 /// A port that was free a moment ago.
@@ -35,12 +54,11 @@ impl Scene {
         let group = DingTalk::start(Options { robots, rate_limit: false, keep: 10_000_000, ..Options::default() }).await.unwrap();
         let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/dingtalk.wasm");
         assert!(plugin.exists(), "{} is missing; run `cargo xtask build-plugins`", plugin.display());
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let (folder, port, admin) = (tempfile::tempdir().unwrap(), free_port(), free_port());
         let mut config = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{}\"\n\
-             [outbox]\ntype = \"sqlite\"\npath = \"outbox.db\"\n[plugins.dingtalk]\npath = {:?}\n\
+            "[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+             [outbox]\ntype = \"sqlite\"\npath = \"disk/outbox.db\"\n[plugins.dingtalk]\npath = {:?}\n\
              [sources.ilert]\ntype = \"ilert_webhook\"\npath = \"/webhooks/ilert\"\n",
-            free_port(),
             plugin.canonicalize().unwrap()
         );
         for n in 0..connectors {
@@ -58,26 +76,38 @@ impl Scene {
             );
         }
         std::fs::write(folder.path().join("incident-sink.toml"), config).unwrap();
-        Scene { folder, group, port }
+        std::fs::create_dir(folder.path().join("disk")).unwrap();
+        Scene { folder, group, port, admin }
+    }
+
+    /// Where the outbox is.
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.folder.path().join("disk")
     }
 
     /// Starts the program; its log goes to a file.
     pub(crate) fn spawn(&self) -> Program {
+        self.spawn_under(&[])
+    }
+
+    /// Starts the program as the last words of another command.
+    pub(crate) fn spawn_under(&self, command: &[&str]) -> Program {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_incident-sink"))
-            .args(["run", "--config"])
-            .arg(self.folder.path().join("incident-sink.toml"))
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Program(child)
+        let config = self.folder.path().join("incident-sink.toml");
+        let words = command.iter().map(OsStr::new).chain([env!("CARGO_BIN_EXE_incident-sink"), "run", "--config"].map(OsStr::new));
+        let words: Vec<&OsStr> = words.chain([config.as_os_str()]).collect();
+        let child = Command::new(words[0]).args(&words[1..]).stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn();
+        Program(child.unwrap())
     }
 
     /// Starts the program and waits until it takes events.
     pub(crate) async fn start(&self) -> Program {
-        let mut program = self.spawn();
+        self.start_under(&[]).await
+    }
+
+    /// As [`Scene::start`], as the last words of another command.
+    pub(crate) async fn start_under(&self, command: &[&str]) -> Program {
+        let mut program = self.spawn_under(command);
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
             let ended = program.0.try_wait().unwrap();
@@ -93,21 +123,21 @@ impl Scene {
 
     /// Posts one event; the answer's status, or `None` if none came.
     pub(crate) async fn post(&self, connector: usize, incident: &str, n: usize) -> Option<u16> {
+        Some(self.answer(connector, incident, n, "").await?.status)
+    }
+
+    /// Posts one event with these details; the whole answer.
+    pub(crate) async fn answer(&self, connector: usize, incident: &str, n: usize, details: &str) -> Option<Answer> {
         let body = format!(
-            r#"{{"id":"{incident}","eventId":"{incident}/{n}","eventType":"alert-created","status":"PENDING","summary":"<{incident}/{n}>","alertSource":{{"id":{connector},"name":"s{connector}"}}}}"#
+            r#"{{"id":"{incident}","eventId":"{incident}/{n}","eventType":"alert-created","status":"PENDING","summary":"<{incident}/{n}>","details":"{details}","alertSource":{{"id":{connector},"name":"s{connector}"}}}}"#
         );
-        let request = format!(
-            "POST /webhooks/ilert HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        let exchange = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
-            stream.write_all(request.as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.ok()?;
-            answer.split(' ').nth(1)?.parse().ok()
-        };
-        tokio::time::timeout(Duration::from_secs(20), exchange).await.ok()?
+        let head = format!("POST /webhooks/ilert HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+        exchange(self.port, &head, &body).await
+    }
+
+    /// Gets a path of the admin address.
+    pub(crate) async fn admin(&self, path: &str) -> Option<Answer> {
+        exchange(self.admin, &format!("GET {path} HTTP/1.1"), "").await
     }
 
     /// The events that a connector's group has read: `incident/n`, in order.
@@ -118,10 +148,28 @@ impl Scene {
     }
 }
 
+/// One request on a connection of its own; `None` if no whole answer came.
+async fn exchange(port: u16, head: &str, body: &str) -> Option<Answer> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        let request = format!("{head}\r\nhost: localhost\r\nconnection: close\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.ok()?;
+        Some(Answer { status: text.split(' ').nth(1)?.parse().ok()?, text })
+    };
+    tokio::time::timeout(Duration::from_secs(20), exchange).await.ok()?
+}
+
 /// The running program; killed when dropped.
 pub(crate) struct Program(Child);
 
 impl Program {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();

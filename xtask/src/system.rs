@@ -22,6 +22,7 @@ const NEEDED: &[Needed] = &[
     Needed { package: "chromium-driver", binary: "chromedriver", used_by: "the console's pages" },
     Needed { package: "npm", binary: "npm", used_by: "fetching axe-core, which looks for barriers in the console's pages" },
     Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" },
+    Needed { package: "strace", binary: "strace", used_by: "the test of a disk that fails to sync" },
 ];
 
 /// What benchmarks start.

@@ -254,7 +254,8 @@ pub trait Book: Send + Sync {
 
 /// Whether iLert can be asked about an incident of this id: its ids are numbers, others are stand-ins of sources that know none.
 pub fn is_ilert_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 19 && id.bytes().all(|byte| byte.is_ascii_digit())
+    let plain = !id.starts_with('0') && id.bytes().all(|byte| byte.is_ascii_digit());
+    plain && id.parse::<i64>().is_ok()
 }
 
 /// Whether an event tells where an incident of iLert's stands.
@@ -306,7 +307,8 @@ mod tests {
     #[test]
     fn only_numbers_are_ilerts_ids() {
         assert!(is_ilert_id("2983781"));
-        for other in ["", "key-disk-1", "-1", "12345678901234567890", "१२"] {
+        assert!(is_ilert_id("9223372036854775807"));
+        for other in ["", "key-disk-1", "-1", "0", "007", "9223372036854775808", "12345678901234567890", "१२"] {
             assert!(!is_ilert_id(other), "{other}");
         }
     }

@@ -1,6 +1,6 @@
 //! Taking events in.
 
-use rusqlite::params;
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::desk::Desk;
 use super::fault::Fault;
@@ -57,10 +57,26 @@ fn entry(incoming: Incoming) -> Result<Entry, OutboxError> {
 /// What is answered to one call.
 pub(super) type Answer = Result<Vec<Taken>, OutboxError>;
 
+/// What events are written with, found once for all of a group.
+struct Pen<'d> {
+    event: CachedStatement<'d>,
+    place: CachedStatement<'d>,
+}
+
+impl<'d> Pen<'d> {
+    fn of(db: &'d Connection) -> Result<Pen<'d>, Fault> {
+        Ok(Pen {
+            event: db.prepare_cached("INSERT INTO events (accepted_at, refs, payload) VALUES (?1, ?2, ?3)")?,
+            place: db.prepare_cached("INSERT INTO queue (seq, connector) VALUES (?1, ?2)")?,
+        })
+    }
+}
+
 /// Takes in several calls at once: they share the bookkeeping. A full outbox refuses a call without touching the others; an `Err` of
 /// the whole means that nothing of them may stay.
 pub(super) fn accept(desk: &mut Desk<'_>, deliveries: &[&Delivery]) -> Result<Vec<Answer>, Fault> {
     let size_refusal = desk.size_refusal()?;
+    let mut pen = Pen::of(desk.db)?;
     let mut keys = Vec::new();
     let mut at = UnixMs::MIN;
     let mut answers = Vec::with_capacity(deliveries.len());
@@ -70,7 +86,7 @@ pub(super) fn accept(desk: &mut Desk<'_>, deliveries: &[&Delivery]) -> Result<Ve
         let refusal = if wanted == 0 { None } else { size_refusal.clone().or_else(|| desk.item_refusal(wanted)) };
         answers.push(match refusal {
             Some(refusal) => Err(refusal),
-            None => Ok(take(desk, delivery, &mut keys)?),
+            None => Ok(take(desk, &mut pen, delivery, &mut keys)?),
         });
     }
     for chunk in keys.chunks(KEYS_IN_A_ROW * size_of::<Key>()) {
@@ -85,7 +101,7 @@ fn items_wanted(desk: &Desk<'_>, delivery: &Delivery) -> usize {
     delivery.unreadable.len() + new.map(|entry| entry.connectors.len()).sum::<usize>()
 }
 
-fn take(desk: &mut Desk<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<Vec<Taken>, Fault> {
+fn take(desk: &mut Desk<'_>, pen: &mut Pen<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<Vec<Taken>, Fault> {
     let now = delivery.now;
     let mut taken = Vec::with_capacity(delivery.entries.len());
     for entry in &delivery.entries {
@@ -105,7 +121,7 @@ fn take(desk: &mut Desk<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<
             }
         };
         if !entry.connectors.is_empty() {
-            enqueue(desk, &entry.connectors, payload, now)?;
+            enqueue(desk, pen, &entry.connectors, payload, now)?;
         }
         taken.push(Taken::New);
     }
@@ -121,13 +137,10 @@ fn take(desk: &mut Desk<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<
     Ok(taken)
 }
 
-fn enqueue(desk: &mut Desk<'_>, connectors: &[ConnectorName], payload: &str, now: UnixMs) -> Result<(), Fault> {
-    let refs = connectors.len() as i64;
-    desk.db.prepare_cached("INSERT INTO events (accepted_at, refs, payload) VALUES (?1, ?2, ?3)")?.execute(params![now, refs, payload])?;
-    let seq = desk.db.last_insert_rowid();
-    let mut insert = desk.db.prepare_cached("INSERT INTO queue (seq, connector) VALUES (?1, ?2)")?;
+fn enqueue(desk: &mut Desk<'_>, pen: &mut Pen<'_>, connectors: &[ConnectorName], payload: &str, now: UnixMs) -> Result<(), Fault> {
+    let seq = pen.event.insert(params![now, connectors.len() as i64, payload])?;
     for connector in connectors {
-        insert.execute(params![seq, &**connector])?;
+        pen.place.execute(params![seq, &**connector])?;
         desk.ledger.enter(connector, seq);
     }
     Ok(())

@@ -35,6 +35,8 @@ pub(super) enum Trouble {
     Full,
     /// Nothing may be written.
     ReadOnly,
+    /// The disk did not take what was written, for want of anything but space.
+    Unwritable,
     /// The disk does not answer as it should.
     Disk,
     /// Another program holds the file.
@@ -50,6 +52,7 @@ pub(super) fn classify(extended: i32) -> Trouble {
     match extended {
         ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => return Trouble::LostSync,
         ffi::SQLITE_IOERR_CORRUPTFS => return Trouble::Corrupt,
+        ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE => return Trouble::Unwritable,
         _ => {}
     }
     match extended & 0xff {
@@ -110,6 +113,9 @@ impl Judge {
             Trouble::ReadOnly => {
                 OutboxError::Unavailable(format!("{path} cannot be written ({error}); make it writable and it goes on by itself"))
             }
+            Trouble::Unwritable => OutboxError::Unavailable(format!(
+                "{path} cannot be written ({error}): its disk fails or has become read-only; see the system's log, it goes on by itself"
+            )),
             Trouble::Disk => OutboxError::Unavailable(format!("the disk under {path} fails ({error}); see the system's log")),
             Trouble::Busy => OutboxError::Unavailable(format!("another program holds {path} ({error}); end it and it goes on by itself")),
             Trouble::Corrupt => OutboxError::Broken(format!(
@@ -150,7 +156,8 @@ mod tests {
     fn every_code_has_its_trouble() {
         assert_eq!(classify(ffi::SQLITE_FULL), Trouble::Full);
         assert_eq!(classify(ffi::SQLITE_READONLY_DBMOVED), Trouble::ReadOnly);
-        assert_eq!(classify(ffi::SQLITE_IOERR_WRITE), Trouble::Disk);
+        assert_eq!(classify(ffi::SQLITE_IOERR_WRITE), Trouble::Unwritable);
+        assert_eq!(classify(ffi::SQLITE_IOERR_READ), Trouble::Disk);
         assert_eq!(classify(ffi::SQLITE_IOERR_CORRUPTFS), Trouble::Corrupt);
         assert_eq!(classify(ffi::SQLITE_NOTADB), Trouble::Corrupt);
         assert_eq!(classify(ffi::SQLITE_BUSY_SNAPSHOT), Trouble::Busy);

@@ -155,7 +155,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, Fault> {
 
 /// One incident.
 pub(super) fn one(db: &Connection, id: &str) -> Result<Option<Incident>, Fault> {
-    let mut statement = db.prepare_cached("SELECT id, status, occurred_at, seen_at, about FROM incidents WHERE id = ?1")?;
+    let mut statement = db.prepare_cached("SELECT CAST(id AS TEXT), status, occurred_at, seen_at, about FROM incidents WHERE id = ?1")?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(incident).transpose()
 }
@@ -163,7 +163,7 @@ pub(super) fn one(db: &Connection, id: &str) -> Result<Option<Incident>, Fault> 
 /// Those that are not over.
 pub(super) fn open(db: &Connection, limit: usize) -> Result<Vec<Incident>, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT id, status, occurred_at, seen_at, about FROM incidents INDEXED BY incidents_open WHERE status <> 'RESOLVED' ORDER BY id LIMIT ?1",
+        "SELECT CAST(id AS TEXT), status, occurred_at, seen_at, about FROM incidents INDEXED BY incidents_open WHERE status <> 'RESOLVED' ORDER BY id LIMIT ?1",
     )?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut found = Vec::new();

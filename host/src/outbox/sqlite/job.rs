@@ -1,5 +1,6 @@
 //! Work for the writer, and how its result comes back.
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accept::{Answer, Delivery};
@@ -76,13 +77,42 @@ pub(super) enum Run {
 
 impl Run {
     /// Answers the caller, now that it is known what became of the transaction.
-    pub(super) fn tell(self, outcome: &Result<(), OutboxError>) {
+    fn tell(self, outcome: &Result<(), OutboxError>) {
         let outcome = outcome.clone();
         match self {
             // A caller that has gone needs no answer.
             Run::Accept(caller, answer) => _ = caller.send(outcome.and(answer)),
             Run::Made(task) => task.tell(outcome),
             Run::Failed(task, error) => task.tell(outcome.and(Err(error))),
+        }
+    }
+}
+
+/// As many callers are woken by the writer itself; more by a task, so that the next transaction need not wait for it.
+const WOKEN_BY_THE_WRITER: usize = 2;
+
+/// The answers to a transaction's callers. Dropped in whatever way, it tells them.
+pub(super) struct Answers {
+    pub(super) runs: Vec<Run>,
+    pub(super) outcome: Result<(), OutboxError>,
+    /// What the calls brought: needed no more, and given back with them.
+    pub(super) _written: Vec<Delivery>,
+}
+
+impl Answers {
+    /// Tells the callers, soon.
+    pub(super) fn tell(self, runtime: &Handle) {
+        if self.runs.len() > WOKEN_BY_THE_WRITER {
+            // On a runtime that ends it is dropped unrun, which tells them too.
+            runtime.spawn(async move { drop(self) });
+        }
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for run in self.runs.drain(..) {
+            run.tell(&self.outcome);
         }
     }
 }

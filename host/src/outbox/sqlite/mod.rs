@@ -5,6 +5,7 @@
 //! | `config` | `[outbox] type = "sqlite"` |
 //! | `lock`, `connect`, `schema` | one host a file; opening, checking, migrating it |
 //! | `writer`, `job`, `desk`, `health` | the one thread that writes, in groups; its work, its tools, how it is |
+//! | `mover` | the thread beside it that moves the write-ahead log into the file |
 //! | `accept`, `messages`, `split`, `prune` | the changes |
 //! | `incidents`, `responses` | where incidents stand, and what people asked to be done about them |
 //! | `ledger` | what is counted in memory: seen events, how much waits where |
@@ -27,6 +28,7 @@ mod ledger;
 mod lists;
 mod lock;
 mod messages;
+mod mover;
 mod prune;
 mod read;
 mod responses;
@@ -53,6 +55,7 @@ use self::health::Health;
 use self::job::{Envelope, Job};
 use self::ledger::{Ledger, Tallies};
 use self::lock::Lock;
+use self::mover::Mover;
 use self::read::Readers;
 use self::writer::Writer;
 use super::book::{Ask, Book, Booked, Incident, Response, Step};
@@ -108,7 +111,9 @@ impl SqliteOutbox {
         let readers: Result<Vec<_>, Fault> = (0..READERS).map(|_| connect::reader(path)).collect();
         let readers = Arc::new(Readers::new(readers.map_err(|fault| judge.fault(fault))?, judge.clone()));
         let (tallies, health) = (ledger.tallies(), Arc::new(Health::default()));
-        let writer = Writer { db, ledger, limits, judge, health: Arc::clone(&health), clock, lock };
+        let runtime = tokio::runtime::Handle::current();
+        let mover = Mover::start(path, judge.clone()).map_err(|fault| judge.fault(fault))?;
+        let writer = Writer { db, ledger, limits, judge, health: Arc::clone(&health), mover, clock, lock, runtime };
         let (jobs, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("outbox".into())

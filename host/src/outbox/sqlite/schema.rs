@@ -9,7 +9,7 @@ use crate::outbox::OutboxError;
 pub(super) const APPLICATION_ID: i32 = 0x494E_4353;
 
 /// Each step brings a file from the version before it to the next; `user_version` counts the steps made. Released steps are never edited.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 // What is read on the hot path has an index that holds only what waits or is open, so its cost does not depend on what was delivered.
 // Foreign keys only where the child's key begins with the parent's: elsewhere each delete would search. `events.refs` counts the queue
@@ -141,6 +141,24 @@ CREATE TABLE notes (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+// iLert numbers its incidents as they begin: with the number for the row's, a new one is written at the end of the table, not somewhere in it.
+const V4: &str = "
+CREATE TABLE incidents_by_number (
+    id          INTEGER PRIMARY KEY,
+    status      TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    caught_up   INTEGER,
+    about       TEXT NOT NULL
+) STRICT;
+INSERT INTO incidents_by_number SELECT CAST(id AS INTEGER), status, occurred_at, seen_at, caught_up, about FROM incidents
+    WHERE CAST(CAST(id AS INTEGER) AS TEXT) = id;
+DROP TABLE incidents;
+ALTER TABLE incidents_by_number RENAME TO incidents;
+CREATE INDEX incidents_open ON incidents (id) WHERE status <> 'RESOLVED';
+CREATE INDEX incidents_seen ON incidents (seen_at);
 ";
 
 /// Brings the file to the newest version, one step a transaction.

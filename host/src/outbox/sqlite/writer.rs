@@ -9,23 +9,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::accept::{self, Answer, Delivery};
 use super::desk::{Desk, Limits};
 use super::fault::{Fault, Judge};
 use super::health::Health;
-use super::job::{Envelope, Job, Run, Task};
+use super::job::{Answers, Envelope, Job, Run, Task};
 use super::ledger::{Ledger, Mark};
 use super::lock::Lock;
+use super::mover::{Mode, Mover, checkpoint};
 use super::prune;
 use crate::clock::Clock;
 use crate::outbox::OutboxError;
 
 /// The most jobs in one transaction.
 const GROUP: usize = 256;
-/// A write-ahead log of more frames than this is moved into the file.
-const CHECKPOINT_FRAMES: i64 = 4_000;
 /// How soon the writer goes on forgetting where there was more.
 const MORE_CHORES: Duration = Duration::from_millis(100);
 
@@ -36,8 +36,11 @@ pub(super) struct Writer {
     pub(super) limits: Limits,
     pub(super) judge: Judge,
     pub(super) health: Arc<Health>,
+    pub(super) mover: Mover,
     pub(super) clock: Clock,
     pub(super) lock: Lock,
+    /// Where callers are woken.
+    pub(super) runtime: Handle,
 }
 
 impl Writer {
@@ -78,7 +81,7 @@ impl Writer {
             self.health.begun();
             let committed = self.transact(jobs);
             self.health.ended(count, committed);
-            self.checkpoint_if_due();
+            self.mover.mind(&self.db, &self.judge);
         }
         closed
     }
@@ -88,18 +91,18 @@ impl Writer {
         let begin = self.ledger.mark();
         let mut runs = Vec::with_capacity(jobs.len());
         let mut outcome = self.execute("BEGIN IMMEDIATE");
-        let mut calls = Vec::new();
+        let (mut calls, mut written) = (Vec::new(), Vec::new());
         for job in jobs {
             match job {
                 Job::Accept(delivery, caller) => calls.push((delivery, caller)),
                 Job::Change(task) => {
-                    outcome = outcome.and_then(|()| self.accept(&mut calls, &mut runs));
+                    outcome = outcome.and_then(|()| self.accept(&mut calls, &mut written, &mut runs));
                     outcome = self.change(outcome, task, &mut runs);
                 }
                 Job::Close(_) => unreachable!("a group ends before it closes"),
             }
         }
-        outcome = outcome.and_then(|()| self.accept(&mut calls, &mut runs)).and_then(|()| self.execute("COMMIT"));
+        outcome = outcome.and_then(|()| self.accept(&mut calls, &mut written, &mut runs)).and_then(|()| self.execute("COMMIT"));
         match &outcome {
             Ok(()) => self.ledger.commit(),
             Err(error) => {
@@ -107,24 +110,26 @@ impl Writer {
                 tracing::error!(message = "Outbox not written.", error = %error);
             }
         }
-        for run in runs {
-            run.tell(&outcome);
-        }
         if let Err(error) = &outcome {
             // Those that the failure came before.
-            calls.into_iter().for_each(|(_, caller)| _ = caller.send(Err(error.clone())));
+            runs.extend(calls.drain(..).map(|(_, caller)| Run::Accept(caller, Err(error.clone()))));
         }
-        outcome.is_ok()
+        let committed = outcome.is_ok();
+        Answers { runs, outcome, _written: written }.tell(&self.runtime);
+        committed
     }
 
     /// Takes in several calls in one savepoint; should that fail, each in its own. On an `Err` those that were not run stay in `calls`.
-    fn accept(&mut self, calls: &mut Vec<Call>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
+    fn accept(&mut self, calls: &mut Vec<Call>, written: &mut Vec<Delivery>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
         if calls.is_empty() {
             return Ok(());
         }
         let deliveries: Vec<&Delivery> = calls.iter().map(|(delivery, _)| delivery).collect();
         if let Ok(answers) = self.in_savepoint(|desk| accept::accept(desk, &deliveries))? {
-            runs.extend(calls.drain(..).zip(answers).map(|((_, caller), answer)| Run::Accept(caller, answer)));
+            for ((delivery, caller), answer) in calls.drain(..).zip(answers) {
+                written.push(delivery);
+                runs.push(Run::Accept(caller, answer));
+            }
             return Ok(());
         }
         while let Some((delivery, _)) = calls.first() {
@@ -198,35 +203,17 @@ impl Writer {
         });
         // A failure is logged with the transaction, and tried again with the next chores.
         let committed = self.transact(vec![job]);
-        self.checkpoint_if_due();
+        self.mover.mind(&self.db, &self.judge);
         committed && more.load(Ordering::Relaxed)
-    }
-
-    /// Moves a long write-ahead log into the file, so that the next commit begins it anew. Not SQLite's own checkpoint, because that one
-    /// keeps a failed sync to itself and would try it again.
-    fn checkpoint_if_due(&mut self) {
-        let moved =
-            self.checkpoint("NOOP").and_then(|frames| if frames > CHECKPOINT_FRAMES { self.checkpoint("PASSIVE") } else { Ok(frames) });
-        if let Err(error) = moved {
-            tracing::warn!(message = "Outbox's write-ahead log not moved into the file; tried again after the next write.", error = %error);
-        }
-    }
-
-    /// Runs a checkpoint; the frames in the log.
-    fn checkpoint(&self, how: &str) -> Result<i64, OutboxError> {
-        let sql = format!("PRAGMA wal_checkpoint({how})");
-        self.db
-            .prepare_cached(&sql)
-            .and_then(|mut statement| statement.query_row([], |row| row.get(1)))
-            .map_err(|error| self.judge.sql(&error))
     }
 
     /// Puts everything into the file and lets go of it.
     fn close(self, closed: oneshot::Sender<()>) {
-        if let Err(error) = self.checkpoint("TRUNCATE") {
+        let Writer { db, lock, mover, judge, .. } = self;
+        drop(mover);
+        if let Err(error) = checkpoint(&db, Mode::Truncate).map_err(|error| judge.sql(&error)) {
             tracing::warn!(message = "Outbox's write-ahead log left for the next start.", error = %error);
         }
-        let Writer { db, lock, .. } = self;
         if let Err((_, error)) = db.close() {
             tracing::warn!(message = "Outbox not closed cleanly.", error = %error);
         }

@@ -148,11 +148,11 @@ async fn the_log_is_moved_into_the_file_before_it_grows_long() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let outbox = open_at(&path).await;
-    for n in 0..8 {
+    for n in 0..20 {
         let events = (0..40).map(|m| big(&format!("{n} {m}"))).collect();
         outbox.accept(T0, events, vec![]).await.unwrap();
     }
     let log = std::fs::metadata(format!("{}-wal", path.display())).unwrap().len();
-    assert!(log < 6_000 * 4_120, "{log} bytes");
-    assert_eq!(outbox.lane("ops").await.unwrap().waiting, 320);
+    assert!(log < 18_000 * 4_120, "{log} bytes");
+    assert_eq!(outbox.lane("ops").await.unwrap().waiting, 800);
 }
