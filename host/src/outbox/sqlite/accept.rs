@@ -61,6 +61,7 @@ pub(super) type Answer = Result<Vec<Taken>, OutboxError>;
 struct Pen<'d> {
     event: CachedStatement<'d>,
     place: CachedStatement<'d>,
+    incidents: incidents::Pen<'d>,
 }
 
 impl<'d> Pen<'d> {
@@ -68,6 +69,7 @@ impl<'d> Pen<'d> {
         Ok(Pen {
             event: db.prepare_cached("INSERT INTO events (accepted_at, refs, payload) VALUES (?1, ?2, ?3)")?,
             place: db.prepare_cached("INSERT INTO queue (seq, connector) VALUES (?1, ?2)")?,
+            incidents: incidents::Pen::of(db)?,
         })
     }
 }
@@ -111,7 +113,7 @@ fn take(desk: &mut Desk<'_>, pen: &mut Pen<'_>, delivery: &Delivery, keys: &mut 
         }
         desk.ledger.remember(entry.key, now);
         keys.extend_from_slice(&entry.key);
-        let noted = entry.told.as_ref().map_or(Ok(Noted::AsIs), |told| incidents::note(desk, told, now))?;
+        let noted = entry.told.as_ref().map_or(Ok(Noted::AsIs), |told| incidents::note(desk, &mut pen.incidents, told, now))?;
         let payload = match &noted {
             Noted::AsIs => &entry.payload,
             Noted::As(payload) => payload,

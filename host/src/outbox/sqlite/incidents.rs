@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::desk::Desk;
 use super::fault::Fault;
@@ -59,12 +59,29 @@ struct Known {
     caught_up: Option<UnixMs>,
 }
 
+/// What the record is kept with, found once for all of a group.
+pub(super) struct Pen<'d> {
+    look: CachedStatement<'d>,
+    write: CachedStatement<'d>,
+}
+
+impl<'d> Pen<'d> {
+    pub(super) fn of(db: &'d Connection) -> Result<Pen<'d>, Fault> {
+        Ok(Pen {
+            look: db.prepare_cached("SELECT status, occurred_at, caught_up FROM incidents WHERE id = ?1")?,
+            write: db.prepare_cached(
+                "INSERT INTO incidents (id, status, occurred_at, seen_at, caught_up, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (id) DO UPDATE SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6",
+            )?,
+        })
+    }
+}
+
 /// Brings the record up to date, where the event changes anything. One search for each event, one row written for each change of state.
-pub(super) fn note(desk: &Desk<'_>, told: &Told, now: UnixMs) -> Result<Noted, Fault> {
+pub(super) fn note(desk: &Desk<'_>, pen: &mut Pen<'_>, told: &Told, now: UnixMs) -> Result<Noted, Fault> {
     let event = &*told.event;
-    let known = desk
-        .db
-        .prepare_cached("SELECT status, occurred_at, caught_up FROM incidents WHERE id = ?1")?
+    let known = pen
+        .look
         .query_row([&event.incident_id], |row| {
             Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? })
         })
@@ -82,12 +99,8 @@ pub(super) fn note(desk: &Desk<'_>, told: &Told, now: UnixMs) -> Result<Noted, F
             && (occurred_at >= known.occurred_at || event.status == Status::Resolved)
     });
     if changes {
-        desk.db
-            .prepare_cached(
-                "INSERT INTO incidents (id, status, occurred_at, seen_at, caught_up, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6",
-            )?
-            .execute(params![event.incident_id, event.status.as_str(), occurred_at, now, caught_up.then_some(now), told.about])?;
+        let caught_up = caught_up.then_some(now);
+        pen.write.execute(params![event.incident_id, event.status.as_str(), occurred_at, now, caught_up, told.about])?;
     }
     rewritten(desk, event, was_resolved, now)
 }
@@ -163,7 +176,7 @@ pub(super) fn one(db: &Connection, id: &str) -> Result<Option<Incident>, Fault> 
 /// Those that are not over.
 pub(super) fn open(db: &Connection, limit: usize) -> Result<Vec<Incident>, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT CAST(id AS TEXT), status, occurred_at, seen_at, about FROM incidents INDEXED BY incidents_open WHERE status <> 'RESOLVED' ORDER BY id LIMIT ?1",
+        "SELECT CAST(id AS TEXT), status, occurred_at, seen_at, about FROM incidents WHERE status <> 'RESOLVED' ORDER BY id LIMIT ?1",
     )?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut found = Vec::new();
@@ -196,15 +209,18 @@ pub(super) fn last_told(db: &Connection, connector: &str) -> Result<Option<Strin
     Ok(None)
 }
 
-/// Forgets a piece of what is over; `true` while there is more.
-pub(super) fn prune(desk: &Desk<'_>, before: UnixMs, piece: i64) -> Result<bool, Fault> {
+/// Looks through a piece for what is over, and forgets it; `true` until all were looked at. The next call begins where this one ended.
+pub(super) fn prune(desk: &mut Desk<'_>, before: UnixMs, piece: i64) -> Result<bool, Fault> {
     let open_before = before.saturating_sub(FORGET_OPEN_MS.saturating_sub(desk.limits.history_ms).max(0));
-    let over = desk
+    let from = desk.ledger.incidents_pruned_to;
+    let (found, last): (i64, Option<i64>) = desk
         .db
-        .prepare_cached(
-            "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents INDEXED BY incidents_seen
-             WHERE seen_at < ?1 AND (status = 'RESOLVED' OR seen_at < ?2) ORDER BY seen_at LIMIT ?3)",
-        )?
-        .execute(params![before, open_before, piece])?;
-    Ok(over as i64 >= piece)
+        .prepare_cached("SELECT count(*), max(id) FROM (SELECT id FROM incidents WHERE id > ?1 ORDER BY id LIMIT ?2)")?
+        .query_row([from, piece], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    desk.db
+        .prepare_cached("DELETE FROM incidents WHERE id > ?1 AND id <= ?2 AND seen_at < ?3 AND (status = 'RESOLVED' OR seen_at < ?4)")?
+        .execute(params![from, last, before, open_before])?;
+    let more = found >= piece;
+    desk.ledger.incidents_pruned_to = last.filter(|_| more).unwrap_or(0);
+    Ok(more)
 }

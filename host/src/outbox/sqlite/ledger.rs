@@ -96,6 +96,8 @@ pub(super) struct Ledger {
     window_ms: i64,
     items: i64,
     shared: Arc<Tallies>,
+    /// The incident that the pruning looked at last.
+    pub(super) incidents_pruned_to: i64,
     // Of the transaction in progress:
     added: Vec<(Key, Option<UnixMs>)>,
     forgotten: Vec<(Key, UnixMs)>,
@@ -145,7 +147,7 @@ impl Ledger {
         drop(rows);
         drop(statement);
         let shared = Arc::new(Tallies(RwLock::new(tallies)));
-        Ok(Ledger { seen, window_ms, items, shared, added: Vec::new(), forgotten: Vec::new(), changes: Vec::new() })
+        Ok(Ledger { seen, window_ms, items, shared, incidents_pruned_to: 0, added: Vec::new(), forgotten: Vec::new(), changes: Vec::new() })
     }
 
     /// The committed tallies.

@@ -91,18 +91,19 @@ impl Writer {
         let begin = self.ledger.mark();
         let mut runs = Vec::with_capacity(jobs.len());
         let mut outcome = self.execute("BEGIN IMMEDIATE");
+        let alone = jobs.iter().all(|job| matches!(job, Job::Accept(..)));
         let (mut calls, mut written) = (Vec::new(), Vec::new());
         for job in jobs {
             match job {
                 Job::Accept(delivery, caller) => calls.push((delivery, caller)),
                 Job::Change(task) => {
-                    outcome = outcome.and_then(|()| self.accept(&mut calls, &mut written, &mut runs));
+                    outcome = outcome.and_then(|()| self.accept(alone, &mut calls, &mut written, &mut runs));
                     outcome = self.change(outcome, task, &mut runs);
                 }
                 Job::Close(_) => unreachable!("a group ends before it closes"),
             }
         }
-        outcome = outcome.and_then(|()| self.accept(&mut calls, &mut written, &mut runs)).and_then(|()| self.execute("COMMIT"));
+        outcome = outcome.and_then(|()| self.accept(alone, &mut calls, &mut written, &mut runs)).and_then(|()| self.execute("COMMIT"));
         match &outcome {
             Ok(()) => self.ledger.commit(),
             Err(error) => {
@@ -119,13 +120,14 @@ impl Writer {
         committed
     }
 
-    /// Takes in several calls in one savepoint; should that fail, each in its own. On an `Err` those that were not run stay in `calls`.
-    fn accept(&mut self, calls: &mut Vec<Call>, written: &mut Vec<Delivery>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
+    /// Takes in several calls in one savepoint, or in none where they are `alone` in the transaction; should that fail, each in its own. On an `Err` those that were not run stay in `calls`.
+    fn accept(&mut self, alone: bool, calls: &mut Vec<Call>, written: &mut Vec<Delivery>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
         if calls.is_empty() {
             return Ok(());
         }
         let deliveries: Vec<&Delivery> = calls.iter().map(|(delivery, _)| delivery).collect();
-        if let Ok(answers) = self.in_savepoint(|desk| accept::accept(desk, &deliveries))? {
+        let all = |desk: &mut Desk<'_>| accept::accept(desk, &deliveries);
+        if let Ok(answers) = if alone { self.in_transaction(all)? } else { self.in_savepoint(all)? } {
             for ((delivery, caller), answer) in calls.drain(..).zip(answers) {
                 written.push(delivery);
                 runs.push(Run::Accept(caller, answer));
@@ -157,22 +159,39 @@ impl Writer {
 
     /// Runs `work`; what it did before it failed is undone. The outer error means that the whole transaction is lost.
     fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault>) -> Result<Result<T, Fault>, OutboxError> {
-        let mark = self.ledger.mark();
         self.execute("SAVEPOINT job")?;
-        let result = work(&mut Desk { db: &self.db, ledger: &mut self.ledger, limits: &self.limits });
-        if let Err(fault) = &result {
-            self.ledger.undo(mark);
-            // A full disk and the like end the transaction by themselves.
-            if self.db.is_autocommit() {
-                return Err(match fault {
-                    Fault::Sql(error) => self.judge.sql(error),
-                    Fault::Outbox(error) => error.clone(),
-                });
-            }
+        let result = self.run_work(work)?;
+        if result.is_err() {
             self.execute("ROLLBACK TO job")?;
         }
         self.execute("RELEASE job")?;
         Ok(result)
+    }
+
+    /// As [`Writer::in_savepoint`], for what is alone in the transaction: that is begun anew, for less than a savepoint costs.
+    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault>) -> Result<Result<T, Fault>, OutboxError> {
+        let result = self.run_work(work)?;
+        if result.is_err() {
+            self.execute("ROLLBACK")?;
+            self.execute("BEGIN IMMEDIATE")?;
+        }
+        Ok(result)
+    }
+
+    /// Runs `work`, and undoes in the ledger what it did before it failed. The outer error means that the whole transaction is lost.
+    fn run_work<T>(&mut self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault>) -> Result<Result<T, Fault>, OutboxError> {
+        let mark = self.ledger.mark();
+        let result = work(&mut Desk { db: &self.db, ledger: &mut self.ledger, limits: &self.limits });
+        let Err(fault) = &result else { return Ok(result) };
+        self.ledger.undo(mark);
+        // A full disk and the like end the transaction by themselves.
+        if !self.db.is_autocommit() {
+            return Ok(result);
+        }
+        Err(match fault {
+            Fault::Sql(error) => self.judge.sql(error),
+            Fault::Outbox(error) => error.clone(),
+        })
     }
 
     fn execute(&self, sql: &str) -> Result<(), OutboxError> {
