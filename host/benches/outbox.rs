@@ -1,6 +1,6 @@
 //! Durable enqueue by many producers against a raw append log with the same sync for each group, in one run.
 //!
-//! `cargo bench -p incident-sink --bench outbox -- [--seconds 1] [--rounds 5] [--producers 64] [--delivered 0] [--connectors 100]`
+//! `cargo bench --workspace --bench outbox -- [--seconds 1] [--rounds 5] [--producers 64] [--delivered 0] [--connectors 100]`
 //!
 //! Rounds alternate; the medians are compared. `--delivered N` first fills the database with N delivered messages.
 
