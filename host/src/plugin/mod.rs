@@ -39,7 +39,7 @@ mod tests;
 pub mod text;
 pub mod trials;
 pub mod units;
-pub(crate) mod workshop;
+mod workshop;
 
 pub use call::{CallError, Plugin};
 pub use config::{Canary, PluginConfig};

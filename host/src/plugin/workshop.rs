@@ -31,7 +31,7 @@ impl Workshop {
 }
 
 /// Lowers the priority of this thread. Where that is not possible it works all the same.
-pub(crate) fn give_way() {
+fn give_way() {
     let Ok(priority) = ThreadPriorityValue::try_from(PRIORITY) else { return };
     let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(priority), policy) {

@@ -1,15 +1,17 @@
 //! One test a broken upgrade: the version in use goes on, and everybody is told why.
 
 use incident_sink::delivery::upgrade::{InstallOptions, UpgradeError};
-use incident_sink::plugin::units::Size;
-use incident_sink::plugin::{load, signature};
+use incident_sink::plugin::units::{Size, Wait};
+use incident_sink::plugin::{Limits, load, signature};
 
 use super::stage::{Receiver, Stage, chameleon, limits};
 
 /// Offers a component; it must be refused at this step, with these words.
 async fn refused(bytes: Vec<u8>, step: &str, words: &str) {
     let (receiver, url) = Receiver::start().await;
-    let mut stage = Stage::with(|config| config.limits = limits()).await;
+    // Nothing here but the endless loops comes near it, on a busy machine either.
+    let limits = Limits { deadline: Wait::millis(500), ..limits() };
+    let mut stage = Stage::with(|config| config.limits = limits).await;
     stage.connect("ops", "chameleon", &url, "hush-secret");
     let before = stage.upgrader.state("chameleon").unwrap();
     let error = stage.install_bytes(bytes.clone(), InstallOptions::default()).await.unwrap_err();

@@ -41,7 +41,6 @@ pub use self::state::{Counts, Failure, OnTrial, PluginState, VersionState};
 use super::plugin_sink::PluginSink;
 use crate::clock::Clock;
 use crate::plugin::store::{Index, Store};
-use crate::plugin::workshop::give_way;
 use crate::plugin::{Engine, PluginConfig, Registry, Usage};
 
 pub use crate::plugin::store::Who;
@@ -236,7 +235,8 @@ impl Inner {
     }
 }
 
-/// Runs an upgrade on a thread of its own, which gives way to those that deliver. One at a time. Cancel-safe: once begun it is carried out.
+/// Runs an upgrade on a thread of its own; only compiling, the most of it, gives way to those that deliver: the calls of a rehearsal have deadlines.
+/// One at a time. Cancel-safe: once begun it is carried out.
 async fn run<T: Send + 'static>(
     inner: &Arc<Inner>,
     work: impl FnOnce(&Inner) -> Result<T, UpgradeError> + Send + 'static,
@@ -245,7 +245,6 @@ async fn run<T: Send + 'static>(
     let place = Arc::clone(&inner.place).acquire_owned().await.map_err(|error| broken(&error))?;
     let (inner, (tell, told)) = (Arc::clone(inner), oneshot::channel());
     let thread = std::thread::Builder::new().name("plugin-upgrade".to_owned()).spawn(move || {
-        give_way();
         let result = work(&inner);
         drop(place);
         // Nobody may be interested any more.
