@@ -8,6 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::process::{cargo, run, say};
 use crate::{guest, system, workspace};
 
+/// Tells the tests of generated pages to write them instead of comparing.
+const UPDATE_DOCS: &str = "INCIDENT_SINK_UPDATE_DOCS";
+
 /// `cargo xtask demo`: everything that is needed, then the demo in the place of this process.
 pub(crate) fn demo(args: &[String]) -> Result<()> {
     set_up()?;
@@ -43,6 +46,35 @@ pub(crate) fn build(args: &[String]) -> Result<()> {
 pub(crate) fn build_plugins(args: &[String]) -> Result<()> {
     no_arguments("build-plugins", args)?;
     guest::build_all()
+}
+
+/// `cargo xtask docs`: writes the pages of `docs/reference` anew, by the tests that compare them with the code.
+pub(crate) fn docs(args: &[String]) -> Result<()> {
+    no_arguments("docs", args)?;
+    guest::build_all()?;
+    for test in [["--test", "cli", "reference::"].as_slice(), &["--lib", "answer::reference"]] {
+        run(cargo().args(["test", "--workspace"]).args(test).env(UPDATE_DOCS, "1"))?;
+    }
+    Ok(())
+}
+
+/// `cargo xtask deb`: the Debian package, of a release build or of a given program.
+#[cfg(unix)]
+pub(crate) fn deb(args: &[String]) -> Result<()> {
+    let options = crate::deb::Options::read(args)?;
+    let binary = match &options.binary {
+        Some(given) => given.clone(),
+        None => {
+            build(&[])?;
+            workspace::binary("release")
+        }
+    };
+    crate::deb::pack(&binary, &options).map(|_| ())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn deb(_: &[String]) -> Result<()> {
+    bail!("a Debian package is made on Linux")
 }
 
 /// `cargo xtask ci`: what has to pass before a change lands.

@@ -5,6 +5,8 @@ mod axe;
 mod bench;
 mod commands;
 mod component;
+#[cfg(unix)]
+mod deb;
 mod debian;
 mod guest;
 mod names;
@@ -26,6 +28,8 @@ Commands:
   build            target/plugins/dingtalk.wasm and target/release/incident-sink
   bench [NAMES]    the benchmarks and one table of them; --short: the form for every change
   build-plugins    only the plugins: target/plugins/*.wasm and the tests' fixtures
+  deb [ARGS]       the Debian package, in target/deb; --binary FILE takes a program that is there, --out FOLDER, --fast
+  docs             writes the pages of docs/reference anew
   ci               what has to pass before a change lands: format, lints, tests
 ";
 
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
         "build" => commands::build(&rest),
         "bench" => bench::bench(&rest),
         "build-plugins" => commands::build_plugins(&rest),
+        "deb" => commands::deb(&rest),
+        "docs" => commands::docs(&rest),
         "ci" => commands::ci(&rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

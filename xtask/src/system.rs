@@ -23,6 +23,10 @@ const NEEDED: &[Needed] = &[
     Needed { package: "npm", binary: "npm", used_by: "fetching axe-core, which looks for barriers in the console's pages" },
     Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" },
     Needed { package: "strace", binary: "strace", used_by: "the test of a disk that fails to sync" },
+    Needed { package: "systemd", binary: "systemd-analyze", used_by: "the systemd unit and the Debian package" },
+    Needed { package: "dpkg", binary: "dpkg-deb", used_by: "the Debian package" },
+    Needed { package: "binutils", binary: "strip", used_by: "the size of the container image" },
+    Needed { package: "bsdutils", binary: "script", used_by: "what commands draw on a terminal" },
 ];
 
 /// What benchmarks start.

@@ -33,7 +33,7 @@ pub struct HostKeys {
     /// Where the messages go. Holds a credential.
     #[schemars(schema_with = "secret_schema")]
     url: Secret,
-    /// The IANA time zone of the readers, such as `Asia/Shanghai`.
+    /// The IANA time zone of the readers, such as `Asia/Shanghai`; UTC if absent.
     #[serde(default)]
     timezone: Option<String>,
     /// A template for the title of a message about one incident, in place of the plugin's own.

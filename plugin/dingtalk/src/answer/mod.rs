@@ -1,5 +1,7 @@
 //! What an answer of DingTalk means for the message: it says 200 for failures too, so the body decides.
 
+#[cfg(test)]
+mod reference;
 mod table;
 #[cfg(test)]
 mod tests;
