@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use connection::Service;
-use tls::{Tls, TlsError};
+use tls::TlsError;
 
-pub use tls::TlsFiles;
+pub use tls::{LoadedTls, TlsFiles, TlsSlot};
 
 use crate::telemetry::metrics::HttpMetrics;
 
@@ -92,7 +92,7 @@ impl From<TlsError> for ServerError {
 pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
-    tls: Option<Tls>,
+    tls: TlsSlot,
     limits: Limits,
     measure: Option<(&'static str, HttpMetrics)>,
 }
@@ -100,7 +100,7 @@ pub struct Server {
 impl Server {
     /// Reads the certificate, then takes the address. Spawns nothing.
     pub async fn bind(addr: SocketAddr, tls: Option<TlsFiles>) -> Result<Server, ServerError> {
-        let tls = tls.map(Tls::load).transpose()?;
+        let tls = TlsSlot::of(tls)?;
         let listener = TcpListener::bind(addr).await.map_err(|error| ServerError::Bind { addr, error })?;
         let addr = listener.local_addr().map_err(|error| ServerError::Bind { addr, error })?;
         Ok(Server { listener, addr, tls, limits: Limits::default(), measure: None })
@@ -123,21 +123,27 @@ impl Server {
         self.addr
     }
 
-    /// Serves until `stop`; then takes no connection any more, lets requests in progress end for `grace`, and cuts what is left.
-    pub async fn run(self, router: Router, stop: CancellationToken, grace: Duration) {
-        self.run_live(Arc::new(ArcSwap::from_pointee(router)), stop, grace).await;
+    /// Its certificate, which may be replaced while it serves.
+    pub fn tls(&self) -> TlsSlot {
+        self.tls.clone()
     }
 
-    /// The same with routes that may be swapped while it serves: each request takes those of its moment.
-    pub async fn run_live(self, router: Arc<ArcSwap<Router>>, stop: CancellationToken, grace: Duration) {
+    /// Serves until `stop`; then takes no connection any more, lets requests in progress end for `grace`, and cuts what is left.
+    pub async fn run(self, router: Router, stop: CancellationToken, grace: Duration) {
+        self.run_live(Arc::new(ArcSwap::from_pointee(router)), stop, move || grace).await;
+    }
+
+    /// The same with routes that may be swapped while it serves: each request takes those of its moment. The time for what is in progress is
+    /// asked for at the stop.
+    pub async fn run_live(self, router: Arc<ArcSwap<Router>>, stop: CancellationToken, grace: impl FnOnce() -> Duration + Send) {
         let Server { listener, addr, tls, limits, measure } = self;
         let server = measure.as_ref().map(|(name, _)| *name);
-        info!(%addr, server, tls = tls.is_some(), "A server listens.");
+        info!(%addr, server, tls = tls.get().is_some(), "A server listens.");
         let mut connections = JoinSet::new();
         let renewal = renew(tls.clone(), stop.clone());
         let accepting = accept(&listener, limits, &stop, |stream, peer, permit| {
             let service = Service { router: Arc::clone(&router), peer, limits, measure: measure.clone() };
-            let (tls, stop) = (tls.clone(), stop.clone());
+            let (tls, stop) = (tls.get(), stop.clone());
             connections.spawn(async move {
                 let _permit = permit;
                 connection::serve(stream, tls, service, stop).await;
@@ -146,7 +152,7 @@ impl Server {
         });
         tokio::join!(accepting, renewal);
         drop(listener);
-        drain(connections, addr, grace).await;
+        drain(connections, addr, grace()).await;
     }
 }
 
@@ -179,17 +185,16 @@ async fn accept(
 }
 
 /// Reads a renewed certificate without a restart. A bad one leaves the old one in use.
-async fn renew(tls: Option<Tls>, stop: CancellationToken) {
-    let Some(tls) = tls else { return };
+async fn renew(tls: TlsSlot, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(TLS_CHECK) => {}
         }
-        match tls.reload_if_changed() {
+        match tls.renew() {
             Ok(true) => info!("The certificate was read anew."),
             Ok(false) => {}
-            Err(error) => warn!(error = %ServerError::from(error), "The changed certificate cannot be used; the old one stays."),
+            Err(error) => warn!(%error, "The changed certificate cannot be used; the old one stays."),
         }
     }
 }

@@ -45,6 +45,15 @@ pub struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
 }
 
+/// The logs of a host: what follows a config that is read anew.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// Changes the level.
+    pub control: LogControl,
+    /// Keeps secrets out.
+    pub redactor: Redactor,
+}
+
 impl LogControl {
     /// Takes the level of a config that was read anew. `RUST_LOG` still has precedence.
     pub fn apply(&self, log: &Log) -> Result<(), TelemetryError> {

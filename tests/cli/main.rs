@@ -14,6 +14,7 @@ mod metrics;
 mod plugins;
 mod programs;
 mod reference;
+mod reload;
 mod respond;
 mod rooms;
 mod schema_page;

@@ -161,6 +161,19 @@ async fn exchange(port: u16, head: &str, body: &str) -> Option<Answer> {
     tokio::time::timeout(Duration::from_secs(20), exchange).await.ok()?
 }
 
+impl Drop for Scene {
+    /// No secret of the config may be in the log.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let log = self.log();
+        let shown =
+            log.lines().find(|line| ["SECof-", "access_token=token", "access_token=idle"].iter().any(|secret| line.contains(secret)));
+        assert_eq!(shown, None, "the log shows a secret of the config");
+    }
+}
+
 /// The running program; killed when dropped.
 pub(crate) struct Program(Child);
 

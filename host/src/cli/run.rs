@@ -5,25 +5,49 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{ConfigArg, Failure, setup};
-use crate::host::{Host, Options};
+use crate::config::LogFormat;
+use crate::host::{Control, Host, Options, Service, watch_config};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArg,
+    /// How log lines look, in place of the config's `log.format`.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<Format>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        }
+    }
 }
 
 /// Runs the host.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let plan = setup::plan(&args.config.config)?;
-    setup::logs(&plan)?;
+    let logs = setup::logs(&plan, args.log_format.map(Into::into))?;
     setup::runtime()?.block_on(async {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         listen_for_signals(stop.clone(), abort.clone())?;
-        let mut host = Host::build(plan, Options::default()).await?;
+        let mut host = Host::build(plan, Options { logs: Some(logs), ..Options::default() }).await?;
         let admin = crate::console::serve(host.control()).await?;
         host.add_service(admin);
+        host.add_service(watch_config(host.control()));
+        host.add_service(reload_on_hangup(host.control())?);
         if let Some(addr) = host.addr() {
             info!(%addr, connectors = host.control().plan().connectors.len(), "Ready.");
         }
@@ -47,4 +71,18 @@ pub(super) fn listen_for_signals(stop: CancellationToken, abort: CancellationTok
         }
     });
     Ok(())
+}
+
+/// SIGHUP reads the config anew.
+fn reload_on_hangup(control: Control) -> Result<Service, Failure> {
+    let failed = |error: std::io::Error| Failure::Failed(format!("cannot listen for signals: {error}"));
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    Ok(Box::new(move |stop: CancellationToken| {
+        Box::pin(async move {
+            while stop.run_until_cancelled(hangup.recv()).await.is_some() {
+                // What came of it is told there, whatever it is.
+                let _ = stop.run_until_cancelled(control.reload("signal")).await;
+            }
+        })
+    }))
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::{ConfigError, Document, Log};
+use crate::config::{ConfigError, Document, Log, LogFormat};
 use crate::host::Plan;
-use crate::telemetry::{self, Redactor};
+use crate::telemetry::{self, Logs, Redactor};
 
 use super::Failure;
 
@@ -19,10 +19,12 @@ pub(super) fn plan(path: &Path) -> Result<Plan, Failure> {
 }
 
 /// Sets the logs up; no secret of the config gets into them.
-pub(super) fn logs(plan: &Plan) -> Result<(), Failure> {
+pub(super) fn logs(plan: &Plan, format: Option<LogFormat>) -> Result<Logs, Failure> {
     let redactor = Redactor::default();
     redactor.set(plan.document.secrets());
-    start_logs(&plan.settings.log, &redactor)
+    let log = Log { format: format.unwrap_or(plan.settings.log.format), ..plan.settings.log.clone() };
+    let control = telemetry::init(&log, &redactor).map_err(|error| Failure::Config(error.to_string()))?;
+    Ok(Logs { control, redactor })
 }
 
 /// Logs for a command whose output is on standard output: warnings and errors, unless `RUST_LOG` asks for more.

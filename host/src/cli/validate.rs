@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{ConfigArg, Failure, output, setup};
 use crate::clock::Clock;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, FileWatch};
 use crate::delivery::links::OpenLinks;
 use crate::host::{HostError, Plan, Sinks};
 
@@ -17,6 +17,9 @@ pub(super) struct ValidateArgs {
     /// Prints JSON: what is wrong, and where.
     #[arg(long)]
     json: bool,
+    /// Checks it again whenever it changes, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -34,8 +37,24 @@ struct Verdict {
     errors: Vec<ConfigError>,
 }
 
-/// Checks a config.
+/// Checks a config, once or whenever it changes.
 pub(super) fn validate(args: &ValidateArgs) -> Result<(), Failure> {
+    if !args.watch {
+        return once(args);
+    }
+    let (runtime, config) = (setup::runtime()?, &args.config.config);
+    loop {
+        // Before it is read, so that no change is missed.
+        let files = crate::config::Document::load(config).map_or_else(|_| vec![config.clone()], |document| document.files());
+        let mut watch = FileWatch::new(files);
+        if let Err(Failure::Config(text) | Failure::Failed(text)) = once(args) {
+            output::complain(&text);
+        }
+        runtime.block_on(watch.changed());
+    }
+}
+
+fn once(args: &ValidateArgs) -> Result<(), Failure> {
     match check(&args.config.config) {
         Ok(verdict) => {
             setup::warn(&verdict.warnings);

@@ -23,6 +23,10 @@ pub struct Document {
     secrets: Vec<Secret>,
     origin: Arc<str>,
     base: PathBuf,
+    /// Where it was read from; `None` for a text.
+    path: Option<PathBuf>,
+    /// The files that its secrets came from.
+    files: Vec<PathBuf>,
 }
 
 impl std::fmt::Debug for Document {
@@ -41,7 +45,8 @@ impl Document {
         let bytes = std::fs::read(path).map_err(|error| ConfigError::of_file(&origin, format!("cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| ConfigError::of_file(&origin, "is no UTF-8 text"))?;
         let base = path.parent().unwrap_or(Path::new(""));
-        Document::parse(&text, format, &origin, base, &|name| std::env::var(name).ok())
+        let document = Document::parse(&text, format, &origin, base, &|name| std::env::var(name).ok())?;
+        Ok(Document { path: Some(path.to_owned()), ..document })
     }
 
     /// Reads a text. `origin` is its name in errors, `base` the folder that relative paths in it start from, `env` the environment.
@@ -62,8 +67,15 @@ impl Document {
             ConfigErrors(errors.collect())
         })?;
         let filled = fill(root, base, env);
-        let document =
-            Document { value: filled.value, places: filled.places, secrets: filled.secrets, origin: file, base: base.to_owned() };
+        let document = Document {
+            value: filled.value,
+            places: filled.places,
+            secrets: filled.secrets,
+            origin: file,
+            base: base.to_owned(),
+            path: None,
+            files: filled.files,
+        };
         if !document.value.is_object() {
             return Err(ConfigError::of_file(origin, "a config is a table of sections").into());
         }
@@ -122,6 +134,16 @@ impl Document {
     /// A path of the config as it is to be opened.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.base.join(path)
+    }
+
+    /// The file that it was read from; `None` for a text.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Every file that it depends on: its own, and those that `{ file }` values came from.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.path.iter().chain(&self.files).cloned().collect()
     }
 
     /// The file's name, as it was given.

@@ -1,7 +1,7 @@
 //! Replaces `{ env = "X" }` and `{ file = "p" }`, and takes the places out of the tree.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -18,6 +18,8 @@ pub(crate) struct Filled {
     pub(crate) value: Value,
     pub(crate) places: Places,
     pub(crate) secrets: Vec<Secret>,
+    /// The files that were read, or that could not be.
+    pub(crate) files: Vec<PathBuf>,
     /// What is wrong, each with the path of its key.
     pub(crate) faults: Vec<(Vec<String>, Fault)>,
 }
@@ -25,10 +27,10 @@ pub(crate) struct Filled {
 /// Fills a tree in. `env` answers for the environment; files lie beside `base`.
 pub(crate) fn fill(root: Node, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Filled {
     let places = Places::default();
-    let mut filler = Filler { base, env, places, secrets: HashSet::new(), path: Vec::new(), faults: Vec::new() };
+    let mut filler = Filler { base, env, places, secrets: HashSet::new(), files: Vec::new(), path: Vec::new(), faults: Vec::new() };
     let value = filler.value(root, PathId::ROOT);
     let secrets = filler.secrets.into_iter().map(Secret::new).collect();
-    Filled { value, places: filler.places.sorted(), secrets, faults: filler.faults }
+    Filled { value, places: filler.places.sorted(), secrets, files: filler.files, faults: filler.faults }
 }
 
 struct Filler<'a> {
@@ -36,6 +38,7 @@ struct Filler<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     places: Places,
     secrets: HashSet<String>,
+    files: Vec<PathBuf>,
     path: Vec<String>,
     faults: Vec<(Vec<String>, Fault)>,
 }
@@ -101,7 +104,12 @@ impl Filler<'_> {
                 Some(_) => Err(format!("the environment variable `{name}` is empty")),
                 None => Err(format!("the environment variable `{name}` is not set")),
             },
-            Reference::File(path) => read_secret(&self.base.join(path)).map_err(|cause| format!("the file `{path}` {cause}")),
+            Reference::File(path) => {
+                let file = self.base.join(path);
+                let read = read_secret(&file).map_err(|cause| format!("the file `{path}` {cause}"));
+                self.files.push(file);
+                read
+            }
         };
         match text {
             Ok(text) => {

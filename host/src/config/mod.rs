@@ -16,6 +16,7 @@ mod settings;
 mod span;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use document::Document;
 pub use error::{ConfigError, ConfigErrors};
@@ -24,6 +25,7 @@ pub use format::Format;
 pub use schema::secret_schema;
 pub use settings::{Admin, AlertUrl, ChatPerson, Ilert, Log, LogFormat, Server, Settings, Tls};
 pub use span::{Span, SpanError};
+pub use watch::FileWatch;
 
 /// Whether a value under this key is a credential, or may hold one: then no error shows it.
 pub(crate) fn names_a_secret(key: &str) -> bool {

@@ -4,6 +4,7 @@
 //! not be able to call it either: the `Host` must be a loopback name, and a cross-site request is refused.
 
 mod api;
+mod config;
 mod guard;
 mod health;
 #[cfg(feature = "console")]
@@ -58,6 +59,8 @@ fn routes_until(control: Control, stop: CancellationToken) -> Router {
         .route("/api/plugins/{name}", put(plugins::install).layer(DefaultBodyLimit::max(plugins::UPLOAD)))
         .route("/api/plugins/{name}/rollback", post(plugins::rollback))
         .route("/api/preview", post(preview::preview))
+        .route("/api/config", get(config::state))
+        .route("/api/reload", post(config::reload))
         .layer(axum::middleware::from_fn_with_state(guard, guard::check));
     Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).merge(api).with_state(control).merge(pages)
 }

@@ -76,6 +76,20 @@ impl Budgets {
         }
     }
 
+    /// Takes over what was counted elsewhere, where it is more.
+    pub fn raise(&self, counted: Budgets) {
+        let counted = counted.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (payer, new) in counted {
+            let used = all.entry(payer).or_default();
+            if used.month < new.month {
+                *used = new;
+            } else if used.month == new.month {
+                used.count = used.count.max(new.count);
+            }
+        }
+    }
+
     /// What is used this month. Where several connectors pay together, the month is the newest of theirs: at its border their zones differ.
     pub fn used(&self, payer: &Payer, month: &str) -> u32 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,6 +138,19 @@ mod tests {
         budgets.load(&payer, "2026-11", 5);
         budgets.load(&payer, "2026-09", 70);
         assert_eq!(budgets.used(&payer, "2026-11"), 15);
+    }
+
+    #[test]
+    fn counting_anew_makes_no_count_smaller() {
+        let (budgets, payer, other) = (Budgets::default(), Payer::Account("corp".into()), Payer::Account("new".into()));
+        budgets.load(&payer, "2026-11", 10);
+        for (count, month, expected) in [(4, "2026-11", 10), (12, "2026-11", 12), (90, "2026-10", 12)] {
+            let counted = Budgets::default();
+            counted.load(&payer, month, count);
+            counted.load(&other, "2026-11", 3);
+            budgets.raise(counted);
+            assert_eq!((budgets.used(&payer, "2026-11"), budgets.used(&other, "2026-11")), (expected, 3));
+        }
     }
 
     #[test]

@@ -45,6 +45,8 @@ struct Inner {
 #[derive(Default)]
 struct Running {
     wake: Notify,
+    /// Its connector is another since the lane looked last.
+    changed: Notify,
     /// Something came in since the lane looked last.
     news: AtomicBool,
 }
@@ -108,6 +110,31 @@ impl Dispatcher {
     /// Replaces the connectors. A lane sees it at its next turn; a message in flight ends on the sink that it began on.
     pub fn set_connectors(&self, connectors: Connectors) {
         self.0.connectors.store(Arc::new(connectors));
+    }
+
+    /// Replaces the connectors by those of a config that was read anew. The lanes of those that are `changed`, added or gone look again at once,
+    /// whatever they wait for; all others go on as they are.
+    pub async fn replace(&self, connectors: Connectors, changed: &[ConnectorName]) {
+        self.set_connectors(connectors);
+        // Who pays for a connector may be another: nobody's count becomes smaller by it.
+        match self.0.shared.outbox.status().await {
+            Ok(lines) => {
+                let (connectors, counted) = (self.connectors(), Budgets::default());
+                for line in lines {
+                    if let Some(connector) = connectors.get(line.connector.as_str()) {
+                        counted.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
+                    }
+                }
+                self.0.shared.budgets.raise(counted);
+            }
+            Err(error) => warn!(%error, "Monthly budgets could not be counted anew."),
+        }
+        let running: Vec<Arc<Running>> = {
+            let lanes = self.0.lanes();
+            changed.iter().filter_map(|name| lanes.get(name).cloned()).collect()
+        };
+        running.iter().for_each(|running| running.changed.notify_one());
+        self.wake(changed);
     }
 
     /// The connectors as they are now.
@@ -223,7 +250,9 @@ impl Inner {
     async fn turn(&self, name: &ConnectorName, running: &Running, memory: &mut Memory) -> Result<Next, OutboxError> {
         let found = self.connectors.load().get(name).cloned();
         match found {
-            Some(connector) => Lane { shared: &self.shared, connector, wake: &running.wake, memory }.turn().await,
+            Some(connector) => {
+                Lane { shared: &self.shared, connector, wake: &running.wake, changed: &running.changed, memory }.turn().await
+            }
             None => self.orphaned(name).await,
         }
     }

@@ -86,6 +86,8 @@ pub(super) struct Lane<'a> {
     pub(super) shared: &'a Shared,
     pub(super) connector: Arc<Connector>,
     pub(super) wake: &'a Notify,
+    /// The connector is another now.
+    pub(super) changed: &'a Notify,
     pub(super) memory: &'a mut Memory,
 }
 
@@ -211,11 +213,19 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Waits until `at`; `wakeable` ends early when something new came in.
+    /// Waits until `at`, or until the connector is another; `wakeable` ends early when something new came in too.
     async fn wait(&self, at: UnixMs, wakeable: bool) -> Next {
         tokio::select! {
-            () = self.shared.stop.cancelled() => Next::Stopped,
+            () = self.changed.notified() => Next::Again,
+            next = self.sit_out(at) => next,
             () = self.wake.notified(), if wakeable => Next::Again,
+        }
+    }
+
+    /// Waits until `at`, whatever comes.
+    async fn sit_out(&self, at: UnixMs) -> Next {
+        tokio::select! {
+            () = self.shared.stop.cancelled() => Next::Stopped,
             () = self.shared.clock.sleep_until(at) => Next::Again,
         }
     }

@@ -1,7 +1,9 @@
 //! A connector that listens: what its chat system posts, verified and read by its plugin.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
@@ -86,5 +88,23 @@ impl PluginSink {
     }
 }
 
-/// The connectors that may be written to, by name.
-pub type Listeners = std::collections::BTreeMap<String, Arc<PluginSink>>;
+/// The connectors that may be written to, by name. Clones share them.
+#[derive(Clone, Default)]
+pub struct Listeners(Arc<ArcSwap<BTreeMap<String, Arc<PluginSink>>>>);
+
+impl Listeners {
+    /// None yet.
+    pub fn new() -> Listeners {
+        Listeners::default()
+    }
+
+    /// The connector of that name.
+    pub fn get(&self, name: &str) -> Option<Arc<PluginSink>> {
+        self.0.load().get(name).cloned()
+    }
+
+    /// Takes the place of all before.
+    pub fn set(&self, connectors: BTreeMap<String, Arc<PluginSink>>) {
+        self.0.store(Arc::new(connectors));
+    }
+}

@@ -169,9 +169,10 @@ impl PluginSink {
         let zone = self.config.zone();
         let events: Vec<wit::Event> = batch.iter().map(|item| convert::event(&item.event, item.folded, batch.len(), zone)).collect();
         let mut context = self.context(cx);
+        let maker = self.sinks.links();
         let links = |item: &Item| match readers {
-            Readers::Group => self.sinks.links().links(&self.name, &item.event, cx.now),
-            Readers::Operator => self.sinks.links().shown(&self.name, &item.event, cx.now),
+            Readers::Group => maker.links(&self.name, &item.event, cx.now),
+            Readers::Operator => maker.shown(&self.name, &item.event, cx.now),
         };
         context.links = batch.iter().flat_map(links).collect();
         if let [item] = batch {
@@ -220,7 +221,7 @@ impl PluginSink {
 
     /// The one rule that says where a request may go.
     pub(super) fn admit(&self, request: &Request, stamps: &[Stamp]) -> Result<Outgoing, Reason> {
-        egress::admit(request, stamps, self.config.url(), self.sinks.allow(self.config.kind()))
+        egress::admit(request, stamps, self.config.url(), &self.sinks.allow(self.config.kind()))
             .map_err(|error| reason("egress", error.to_string(), "Report it to the plugin's author; nothing was sent."))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use url::Url;
 
 use super::connector::ConnectorConfig;
@@ -20,24 +21,41 @@ pub struct PluginSinks(Arc<Shared>);
 
 struct Shared {
     registry: Registry,
-    allow: BTreeMap<String, Vec<Url>>,
+    /// Replaced when the config is read anew: sinks that stay see it too.
+    settings: ArcSwap<Settings>,
     http: HttpClient,
-    links: Arc<dyn Links>,
     schemas: Arc<Schemas>,
+}
+
+struct Settings {
+    allow: BTreeMap<String, Arc<[Url]>>,
+    links: Arc<dyn Links>,
+}
+
+impl Settings {
+    fn new(plugins: &BTreeMap<String, PluginConfig>, links: Arc<dyn Links>) -> Settings {
+        let allow = plugins.iter().map(|(name, config)| (name.clone(), config.allow.as_slice().into())).collect();
+        Settings { allow, links }
+    }
 }
 
 impl PluginSinks {
     /// With the plugins of a config: their versions from the registry, their `allow` prefixes from their configs.
     pub fn new(registry: Registry, plugins: &BTreeMap<String, PluginConfig>, http: HttpClient, links: Arc<dyn Links>) -> Self {
-        let allow = plugins.iter().map(|(name, config)| (name.clone(), config.allow.clone())).collect();
-        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas: Arc::default() }))
+        let settings = ArcSwap::from_pointee(Settings::new(plugins, links));
+        PluginSinks(Arc::new(Shared { registry, settings, http, schemas: Arc::default() }))
     }
 
     /// The same with other links on messages: for a preview.
     pub fn with_links(&self, links: Arc<dyn Links>) -> Self {
-        let Shared { registry, allow, http, schemas, .. } = &*self.0;
-        let (registry, allow, http, schemas) = (registry.clone(), allow.clone(), http.clone(), Arc::clone(schemas));
-        PluginSinks(Arc::new(Shared { registry, allow, http, links, schemas }))
+        let Shared { registry, settings, http, schemas } = &*self.0;
+        let settings = ArcSwap::from_pointee(Settings { allow: settings.load().allow.clone(), links });
+        PluginSinks(Arc::new(Shared { registry: registry.clone(), settings, http: http.clone(), schemas: Arc::clone(schemas) }))
+    }
+
+    /// Takes the `allow` prefixes and the links of a config that was read anew, for all sinks at once.
+    pub fn set(&self, plugins: &BTreeMap<String, PluginConfig>, links: Arc<dyn Links>) {
+        self.0.settings.store(Arc::new(Settings::new(plugins, links)));
     }
 
     /// Makes a connector's sink, or says everything that is wrong with the plugin's part of its config. Looks nothing up on the network.
@@ -47,8 +65,13 @@ impl PluginSinks {
             let near = hint(config.kind(), &names.iter().map(String::as_str).collect::<Vec<_>>());
             return Err(vec![Problem::at(&["type"], format!("there is no plugin `{}`; {near}", config.kind()))]);
         };
-        let split = self.check(&plugin, &config)?;
-        Ok(PluginSink::new(self.clone(), name, config, &plugin, split))
+        self.build_with(&plugin, name, config)
+    }
+
+    /// As [`PluginSinks::build`], checked by a version of the plugin that need not be in use yet.
+    pub fn build_with(&self, plugin: &Plugin, name: Arc<str>, config: Arc<ConnectorConfig>) -> Result<PluginSink, Vec<Problem>> {
+        let split = self.check(plugin, &config)?;
+        Ok(PluginSink::new(self.clone(), name, config, plugin, split))
     }
 
     /// Checks a connector's config with one version of its plugin, in use or about to be: the schema, then the plugin's own check.
@@ -67,8 +90,8 @@ impl PluginSinks {
     }
 
     /// What a plugin may name itself.
-    pub(super) fn allow(&self, plugin: &str) -> &[Url] {
-        self.0.allow.get(plugin).map_or(&[], Vec::as_slice)
+    pub(super) fn allow(&self, plugin: &str) -> Arc<[Url]> {
+        self.0.settings.load().allow.get(plugin).cloned().unwrap_or_default()
     }
 
     /// The way out.
@@ -77,8 +100,8 @@ impl PluginSinks {
     }
 
     /// Who makes the links.
-    pub(super) fn links(&self) -> &dyn Links {
-        &*self.0.links
+    pub(crate) fn links(&self) -> Arc<dyn Links> {
+        Arc::clone(&self.0.settings.load().links)
     }
 
     /// The config as a version sees it, or what its schema finds wrong with it.

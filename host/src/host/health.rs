@@ -58,6 +58,9 @@ impl Control {
     /// Looks. Takes a write to the outbox where nothing was written lately.
     pub async fn health(&self) -> Health {
         let mut health = Health { troubles: self.missing_plugins(), ..Health::default() };
+        if self.config_state().last_read.is_some_and(|last| last.error.is_some()) {
+            health.troubles.push(Trouble::new("config", "the changed config cannot be used; the one before is in use"));
+        }
         if let Some(why) = self.0.stopping.get() {
             health.reasons.push(Trouble::new("host", why.clone()));
         } else if self.0.intake.is_closed() {

@@ -2,40 +2,50 @@
 
 mod error;
 mod health;
+mod live;
 mod metrics;
 pub mod native;
 pub mod plan;
+mod reload;
 mod respond;
 pub mod sinks;
 mod test_connection;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use prometheus_client::registry::Registry;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 pub use error::HostError;
 pub use health::{Health, Trouble};
 pub use metrics::MetricsError;
 pub use plan::Plan;
+use reload::Request;
+pub use reload::{ConfigState, Diff, LastRead, ReloadError, Reloaded, watch_config};
 pub use sinks::Sinks;
 pub use test_connection::{test_connection, test_event};
 
 use crate::clock::Clock;
-use crate::delivery::links::{Links, OpenLinks};
-use crate::delivery::{Dispatcher, Healthcheck};
+use crate::delivery::Dispatcher;
+use crate::delivery::links::Links;
+use crate::delivery::listener::Listeners;
 use crate::intake::Intake;
-use crate::outbox::{ConnectorName, Outbox};
+use crate::outbox::Outbox;
+use crate::respond::Responder;
 use crate::route::Routes;
 use crate::server::{Server, TlsFiles};
-use crate::source::{SourceContext, SourceTask};
+use crate::source::{Source, SourceContext};
+use crate::telemetry::Logs;
 use crate::telemetry::metrics::Metrics;
+
+/// Those who wait for the config to be read anew; further ones wait in turn.
+const REQUESTS: usize = 8;
 
 /// What an embedding program may choose.
 #[derive(Clone, Default)]
@@ -46,6 +56,8 @@ pub struct Options {
     pub links: Option<Arc<dyn Links>>,
     /// Without the public server and the sources: for a host that gets its events by [`Host::intake`].
     pub without_sources: bool,
+    /// The logs, which follow a config that is read anew.
+    pub logs: Option<Logs>,
 }
 
 /// What other rooms may do with a host; cheap to clone.
@@ -67,6 +79,9 @@ struct Parts {
     page: tokio::sync::Mutex<()>,
     /// Why the host takes nothing in any more.
     stopping: OnceLock<String>,
+    /// To the running host: read the config anew.
+    reloads: mpsc::Sender<Request>,
+    config: ArcSwap<ConfigState>,
 }
 
 /// A config in use, and what was built from it.
@@ -121,11 +136,24 @@ impl Control {
 /// A host, built: it listens, and does nothing yet.
 pub struct Host {
     control: Control,
+    built: Built,
+}
+
+/// What a host is built of besides its control.
+struct Built {
     server: Option<Server>,
-    routes: Router,
-    tasks: Vec<(String, SourceTask)>,
+    /// Routes of programs that embed the host.
+    extra: Router,
+    sources: BTreeMap<String, Source>,
+    responder: Option<Responder>,
+    /// The connectors that people can write to.
+    listeners: Listeners,
     /// Further servers and tasks, each until the token is cancelled.
     services: Vec<Service>,
+    /// Those who want the config to be read anew.
+    requests: mpsc::Receiver<Request>,
+    links: Option<Arc<dyn Links>>,
+    logs: Option<Logs>,
 }
 
 /// Something that runs beside the host until the token is cancelled.
@@ -134,14 +162,66 @@ pub type Service = Box<dyn FnOnce(CancellationToken) -> futures_util::future::Bo
 impl Host {
     /// Opens the outbox, loads the plugins, takes the address. Spawns no task of its own.
     pub async fn build(plan: Plan, options: Options) -> Result<Host, HostError> {
-        let clock = options.clock;
+        let Options { clock, links, without_sources, logs } = options;
         let maker = respond::links(&plan).await?;
-        let own: Arc<dyn Links> = maker.clone().map_or_else(|| Arc::new(OpenLinks) as _, |maker| maker as _);
-        let links = options.links.unwrap_or(own);
-        let sinks = Sinks::build(&plan, &clock, links).await?;
+        let sinks = Sinks::build(&plan, &clock, respond::who_links(links.as_ref(), maker.as_ref())).await?;
         for warning in plan.warnings.iter().chain(&sinks.warnings) {
             warn!(%warning, "The config works, but hardly as it was meant.");
         }
+        let (plan, sinks) = (Arc::new(plan), Arc::new(sinks));
+        let (reloads, requests) = mpsc::channel(REQUESTS);
+        let control = Control::build(&plan, &sinks, clock, reloads).await?;
+        let listeners = Listeners::new();
+        listeners.set(respond::listening(&sinks.connectors));
+        let (extra, services) = (Router::new(), Vec::new());
+        let mut built =
+            Built { server: None, extra, sources: BTreeMap::new(), responder: None, listeners, services, requests, links, logs };
+        if !without_sources {
+            built.sources = sources(&control, &plan).await?;
+            built.responder = respond::responder(&control, &plan, maker, built.listeners.clone())?;
+            built.server = Some(server(&control, &plan).await?);
+        }
+        Ok(Host { control, built })
+    }
+
+    /// What other rooms may do with it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Where the public server listens; `None` without one.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.built.server.as_ref().map(Server::local_addr)
+    }
+
+    /// Adds routes to the public server.
+    pub fn add_routes(&mut self, routes: Router) {
+        self.built.extra = std::mem::take(&mut self.built.extra).merge(routes);
+    }
+
+    /// Adds something that runs beside the host.
+    pub fn add_service(&mut self, service: Service) {
+        self.built.services.push(service);
+    }
+
+    /// Lives until `stop` is cancelled, or until a source fails; then takes nothing in, finishes what is in flight within the config's
+    /// `grace`, and leaves the rest in the outbox. `abort` ends it at once.
+    pub async fn run(self, stop: CancellationToken, abort: CancellationToken) -> Result<(), HostError> {
+        let Host { control, built } = self;
+        control.0.dispatcher.start().await?;
+        let (live, requests) = live::Live::start(control.clone(), built);
+        let ended = live.run(requests, &stop, &abort).await;
+        control.0.outbox.close().await;
+        if let Err(error) = &ended {
+            error!(%error, "The host ends because of an error.");
+        }
+        ended
+    }
+}
+
+impl Control {
+    /// Opens the outbox, and puts the door and the lanes before and behind it.
+    async fn build(plan: &Arc<Plan>, sinks: &Arc<Sinks>, clock: Clock, reloads: mpsc::Sender<Request>) -> Result<Control, HostError> {
         let outbox = plan.outbox.build(plan.document.base(), clock.clone()).await?;
         let dispatcher = Dispatcher::new(clock.clone(), outbox.clone(), sinks.for_lanes());
         let wake = dispatcher.clone();
@@ -154,149 +234,37 @@ impl Host {
             ..Metrics::default()
         };
         metrics.config.started(clock.now());
-        let registry = metrics.registry();
-        let setup = ArcSwap::from_pointee(Setup { plan: Arc::new(plan), sinks: Arc::new(sinks) });
-        let mut host = Host {
-            control: Control(Arc::new(Parts {
-                setup,
-                routes,
-                clock,
-                outbox,
-                dispatcher,
-                intake,
-                metrics,
-                registry,
-                page: tokio::sync::Mutex::default(),
-                stopping: OnceLock::new(),
-            })),
-            server: None,
-            routes: Router::new(),
-            tasks: Vec::new(),
-            services: Vec::new(),
-        };
-        if !options.without_sources {
-            host.build_sources().await?;
-            host.build_responder(maker)?;
-        }
-        Ok(host)
-    }
-
-    async fn build_sources(&mut self) -> Result<(), HostError> {
-        let (plan, Control(parts)) = (self.control.plan(), self.control.clone());
-        for (name, config) in &plan.sources {
-            let cx = SourceContext { name: name.as_str().into(), intake: parts.intake.clone(), clock: parts.clock.clone() };
-            let source = config.build(cx).await.map_err(|text| HostError::Source { name: name.clone(), text })?;
-            self.routes = std::mem::take(&mut self.routes).merge(source.routes);
-            self.tasks.extend(source.task.map(|task| (name.clone(), task)));
-        }
-        let server = &plan.settings.server;
-        let tls = server.tls.as_ref().map(|tls| TlsFiles::beside(plan.document.base(), tls));
-        self.server = Some(Server::bind(server.listen, tls).await?.measured("public", parts.metrics.http.clone()));
-        Ok(())
-    }
-
-    /// What other rooms may do with it.
-    pub fn control(&self) -> Control {
-        self.control.clone()
-    }
-
-    /// Where the public server listens; `None` without one.
-    pub fn addr(&self) -> Option<SocketAddr> {
-        self.server.as_ref().map(Server::local_addr)
-    }
-
-    /// Adds routes to the public server.
-    pub fn add_routes(&mut self, routes: Router) {
-        self.routes = std::mem::take(&mut self.routes).merge(routes);
-    }
-
-    /// Adds something that runs beside the host.
-    pub fn add_service(&mut self, service: Service) {
-        self.services.push(service);
-    }
-
-    /// Lives until `stop` is cancelled, or until a source fails; then takes nothing in, finishes what is in flight within the config's
-    /// `grace`, and leaves the rest in the outbox. `abort` ends it at once.
-    pub async fn run(self, stop: CancellationToken, abort: CancellationToken) -> Result<(), HostError> {
-        let (plan, sinks, Control(parts)) = (self.control.plan(), self.control.sinks(), self.control);
-        let grace = plan.settings.server.grace.duration();
-        parts.dispatcher.start().await?;
-        let (mut running, mut sources) = (JoinSet::new(), JoinSet::new());
-        let inner = CancellationToken::new();
-        if let Some(server) = self.server {
-            running.spawn(server.run(self.routes, inner.clone(), grace));
-        }
-        let (upgrader, stopped) = (sinks.upgrader.clone(), inner.clone());
-        running.spawn(async move { upgrader.watch(stopped).await });
-        let (looks, stopped) = (sinks.healthchecks(), inner.clone());
-        running.spawn(async move { stopped.run_until_cancelled(look(looks)).await.unwrap_or_default() });
-        for service in self.services {
-            running.spawn(service(inner.clone()));
-        }
-        for (name, task) in self.tasks {
-            let task = task(inner.clone());
-            sources.spawn(async move { task.await.map_err(|text| HostError::Source { name, text }) });
-        }
-        let mut ended = Ok(());
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = abort.cancelled() => break,
-                Some(source) = sources.join_next() => match source {
-                    Ok(Ok(())) => {} // it has no more; the others go on
-                    Ok(Err(failed)) => { ended = Err(failed); break }
-                    Err(panicked) => { ended = Err(HostError::Start(format!("a source panicked: {panicked}"))); break }
-                },
-            }
-        }
-        let why = ended.as_ref().err().map_or_else(|| "it is stopping".to_owned(), |error| format!("it is stopping: {error}"));
-        // Set here alone.
-        let _ = parts.stopping.set(why);
-        inner.cancel();
-        let end = parts.end(running, sources, grace);
-        tokio::select! {
-            () = end => {}
-            () = abort.cancelled() => {
-                warn!("Stopping at once: what is in flight is tried again at the next start.");
-                parts.dispatcher.abort().await;
-            }
-        }
-        parts.outbox.close().await;
-        if let Err(error) = &ended {
-            error!(%error, "The host ends because of an error.");
-        }
-        ended
+        let state =
+            ConfigState { file: plan.document.origin().to_owned(), taken_at: clock.now(), needs_restart: Vec::new(), last_read: None };
+        Ok(Control(Arc::new(Parts {
+            setup: ArcSwap::from_pointee(Setup { plan: Arc::clone(plan), sinks: Arc::clone(sinks) }),
+            registry: metrics.registry(),
+            config: ArcSwap::from_pointee(state),
+            page: tokio::sync::Mutex::default(),
+            stopping: OnceLock::new(),
+            routes,
+            clock,
+            outbox,
+            dispatcher,
+            intake,
+            metrics,
+            reloads,
+        })))
     }
 }
 
-/// Looks whether the receivers can be reached, one after the other, and tells the operator. Nothing waits for it: the outbox keeps what a
-/// receiver cannot take yet.
-async fn look(healthchecks: Vec<(ConnectorName, Healthcheck)>) {
-    for (connector, check) in healthchecks {
-        match check.await {
-            Ok(()) => info!(%connector, "Receiver can be reached."),
-            Err(reason) => warn!(%connector, code = reason.code, text = reason.text, "Receiver cannot be reached now; messages will wait."),
-        }
+async fn sources(control: &Control, plan: &Plan) -> Result<BTreeMap<String, Source>, HostError> {
+    let mut sources = BTreeMap::new();
+    for (name, config) in &plan.sources {
+        let cx = SourceContext { name: name.as_str().into(), intake: control.0.intake.clone(), clock: control.0.clock.clone() };
+        let source = config.build(cx).await.map_err(|text| HostError::Source { name: name.clone(), text })?;
+        sources.insert(name.clone(), source);
     }
+    Ok(sources)
 }
 
-impl Parts {
-    /// The stop in its order: sources and servers, the door, the lanes.
-    async fn end(&self, mut running: JoinSet<()>, mut sources: JoinSet<Result<(), HostError>>, grace: Duration) {
-        info!(grace_seconds = grace.as_secs(), "Stopping: taking nothing in, finishing what is in flight.");
-        let door = async {
-            let all = async {
-                while sources.join_next().await.is_some() {}
-                self.intake.close();
-                self.intake.drained().await;
-            };
-            if tokio::time::timeout(grace, all).await.is_err() {
-                warn!("Grace is over: a source did not end.");
-                self.intake.close();
-            }
-        };
-        let servers = async { while running.join_next().await.is_some() {} };
-        let ((), _, ()) = tokio::join!(door, self.dispatcher.stop(grace), servers);
-        info!("Stopped.");
-    }
+async fn server(control: &Control, plan: &Plan) -> Result<Server, HostError> {
+    let server = &plan.settings.server;
+    let tls = server.tls.as_ref().map(|tls| TlsFiles::beside(plan.document.base(), tls));
+    Ok(Server::bind(server.listen, tls).await?.measured("public", control.0.metrics.http.clone()))
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::sinks::Built;
-use super::{Host, HostError, Plan};
+use super::{Control, HostError, Plan};
+use crate::delivery::links::{Links, OpenLinks};
 use crate::delivery::listener::Listeners;
+use crate::delivery::plugin_sink::PluginSink;
 use crate::outbox::ConnectorName;
 use crate::respond::{LinkMaker, Needs, Responder};
 
@@ -17,37 +19,42 @@ pub(super) async fn links(plan: &Plan) -> Result<Option<Arc<LinkMaker>>, HostErr
     Ok(opened.map_err(|error| HostError::Start(error.to_string()))?.map(Arc::new))
 }
 
-impl Host {
-    /// Adds the pages and what carries out, where iLert's API may be used.
-    pub(super) fn build_responder(&mut self, links: Option<Arc<LinkMaker>>) -> Result<(), HostError> {
-        let control = self.control();
-        let plan = control.plan();
-        let Some(config) = &plan.settings.ilert else { return Ok(()) };
-        let needs = Needs {
-            clock: control.clock().clone(),
-            outbox: control.outbox().clone(),
-            intake: control.intake().clone(),
-            links,
-            languages: languages(&plan),
-            listeners: listeners(&control.sinks().connectors),
-            metrics: control.metrics().ilert.clone(),
-        };
-        let responder = Responder::build(config, needs).map_err(|error| HostError::Start(error.to_string()))?;
-        if let Some(responder) = responder {
-            self.add_routes(responder.routes());
-            self.add_service(Box::new(|stop| responder.run(stop)));
-        }
-        Ok(())
-    }
+/// The pages and what carries out, where iLert's API may be used.
+pub(super) fn responder(
+    control: &Control,
+    plan: &Plan,
+    links: Option<Arc<LinkMaker>>,
+    listeners: Listeners,
+) -> Result<Option<Responder>, HostError> {
+    let Some(config) = &plan.settings.ilert else { return Ok(None) };
+    let needs = Needs {
+        clock: control.clock().clone(),
+        outbox: control.outbox().clone(),
+        intake: control.intake().clone(),
+        links,
+        languages: languages(plan),
+        listeners,
+        metrics: control.metrics().ilert.clone(),
+    };
+    Responder::build(config, needs).map_err(|error| HostError::Start(error.to_string()))
 }
 
 /// The connectors whose messages plugins write: a plugin with an inbox hears what people write there.
-fn listeners(connectors: &BTreeMap<ConnectorName, Arc<Built>>) -> Listeners {
+pub(super) fn listening(connectors: &BTreeMap<ConnectorName, Arc<Built>>) -> BTreeMap<String, Arc<PluginSink>> {
     connectors.iter().filter_map(|(name, built)| Some((name.to_string(), built.plugin.clone()?))).collect()
 }
 
 /// The languages of the connectors that name one: the key is the plugin's, but most have it.
-fn languages(plan: &Plan) -> BTreeMap<String, String> {
+pub(super) fn languages(plan: &Plan) -> BTreeMap<String, String> {
     let named = |name: &str| plan.document.get::<String>(&["connectors", name, "language"]).ok().flatten();
     plan.connectors.keys().filter_map(|name| Some((name.to_string(), named(name)?))).collect()
+}
+
+/// Who makes the links: whom an embedding program names, else those of responding, else none but the way to the incident's page.
+pub(super) fn who_links(own: Option<&Arc<dyn Links>>, maker: Option<&Arc<LinkMaker>>) -> Arc<dyn Links> {
+    match (own, maker) {
+        (Some(own), _) => Arc::clone(own),
+        (None, Some(maker)) => Arc::clone(maker) as Arc<dyn Links>,
+        (None, None) => Arc::new(OpenLinks),
+    }
 }

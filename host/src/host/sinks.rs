@@ -13,10 +13,11 @@ use crate::delivery::problem::Problem;
 use crate::delivery::upgrade::Upgrader;
 use crate::delivery::{Connector, Connectors, Healthcheck, SinkContext};
 use crate::outbox::ConnectorName;
-use crate::plugin::{Engine, EngineOptions, Registry};
+use crate::plugin::{Engine, EngineOptions, Plugin, Registry};
 
 use super::error::HostError;
 use super::plan::{ConnectorPlan, Plan};
+use super::reload::Diff;
 
 /// One connector, built.
 pub struct Built {
@@ -54,7 +55,7 @@ impl Sinks {
         let mut sinks = Sinks { engine, registry, upgrader, factory, connectors: BTreeMap::new(), warnings: Vec::new() };
         let mut errors = Vec::new();
         for (name, connector) in &plan.connectors {
-            match sinks.connector(name, connector, clock).await {
+            match sinks.connector(name, connector, clock, None).await {
                 Ok((built, warnings)) => {
                     sinks.warnings.extend(place(plan, name, warnings));
                     sinks.connectors.insert(name.clone(), Arc::new(built));
@@ -63,14 +64,63 @@ impl Sinks {
             }
         }
         ConfigErrors::check(errors)?;
-        sinks.upgrader.set_sinks(sinks.connectors.values().filter_map(|built| built.plugin.clone()).collect());
+        sinks.upgrader.set_sinks(sinks.of_plugins());
         Ok(sinks)
     }
 
-    async fn connector(&self, name: &ConnectorName, plan: &ConnectorPlan, clock: &Clock) -> Result<(Built, Vec<Problem>), Vec<Problem>> {
+    /// Those of a config that was read anew: what has not changed stays, the rest is built. `plugins` are versions that are about to be used,
+    /// and check the connectors in place of those in use. Changes nothing that is in use.
+    pub(super) async fn rebuild(
+        &self,
+        plan: &Plan,
+        changes: &Diff,
+        plugins: &BTreeMap<String, Plugin>,
+        clock: &Clock,
+    ) -> Result<Sinks, HostError> {
+        let changed: HashSet<&str> = changes.names().collect();
+        let (mut connectors, mut warnings, mut errors) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (name, connector) in &plan.connectors {
+            let plugin = match connector {
+                ConnectorPlan::Plugin(config) => plugins.get(config.kind()),
+                ConnectorPlan::Native(_) => None,
+            };
+            let built = match self.connectors.get(name).filter(|_| !changed.contains(&**name)) {
+                Some(built) => built.check_with(plugin).map(|()| (Arc::clone(built), Vec::new())),
+                None => self.connector(name, connector, clock, plugin).await.map(|(built, warnings)| (Arc::new(built), warnings)),
+            };
+            match built {
+                Ok((built, told)) => {
+                    warnings.extend(place(plan, name, told));
+                    connectors.insert(name.clone(), built);
+                }
+                Err(problems) => errors.extend(place(plan, name, problems)),
+            }
+        }
+        ConfigErrors::check(errors)?;
+        let Sinks { engine, registry, upgrader, factory, .. } = self;
+        let (engine, registry, upgrader, factory) = (engine.clone(), registry.clone(), upgrader.clone(), factory.clone());
+        Ok(Sinks { engine, registry, upgrader, factory, connectors, warnings })
+    }
+
+    /// The sinks whose messages plugins write.
+    pub(super) fn of_plugins(&self) -> Vec<Arc<PluginSink>> {
+        self.connectors.values().filter_map(|built| built.plugin.clone()).collect()
+    }
+
+    async fn connector(
+        &self,
+        name: &ConnectorName,
+        plan: &ConnectorPlan,
+        clock: &Clock,
+        plugin: Option<&Plugin>,
+    ) -> Result<(Built, Vec<Problem>), Vec<Problem>> {
         match plan {
             ConnectorPlan::Plugin(config) => {
-                let sink = Arc::new(self.factory.build(name.clone(), config.clone())?);
+                let built = match plugin {
+                    Some(plugin) => self.factory.build_with(plugin, name.clone(), config.clone())?,
+                    None => self.factory.build(name.clone(), config.clone())?,
+                };
+                let sink = Arc::new(built);
                 let warnings = sink.warnings();
                 let connector = Arc::new(Connector { name: name.clone(), sink: sink.clone(), policy: config.policy(name) });
                 Ok((Built { connector, plugin: Some(sink), look: Mutex::default() }, warnings))
@@ -87,9 +137,14 @@ impl Sinks {
 
     /// One healthcheck for each receiver, by the name of a connector that leads to it.
     pub fn healthchecks(&self) -> Vec<(ConnectorName, Healthcheck)> {
+        self.healthchecks_of(|_| true)
+    }
+
+    /// As [`Sinks::healthchecks`], of some connectors.
+    pub fn healthchecks_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<(ConnectorName, Healthcheck)> {
         let mut seen = HashSet::new();
         let mut checks = Vec::new();
-        for (name, built) in &self.connectors {
+        for (name, built) in self.connectors.iter().filter(|(name, _)| wanted(name)) {
             if built.receiver().is_none_or(|receiver| seen.insert(receiver)) {
                 checks.extend(built.healthcheck().map(|check| (name.clone(), check)));
             }
@@ -104,6 +159,14 @@ impl Sinks {
 }
 
 impl Built {
+    /// Whether a version that is about to be used takes its config.
+    fn check_with(&self, plugin: Option<&Plugin>) -> Result<(), Vec<Problem>> {
+        match (&self.plugin, plugin) {
+            (Some(sink), Some(plugin)) => sink.check_with(plugin),
+            _ => Ok(()),
+        }
+    }
+
     /// Looks whether the receiver can be reached. `None` where there is nothing to look at, or the look was taken already.
     pub fn healthcheck(&self) -> Option<Healthcheck> {
         match &self.plugin {

@@ -51,7 +51,7 @@ enum Told {
 /// Takes a callback.
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, Path(connector): Path<String>, request: Request) -> Response {
     let not_found = || Problem::new(StatusCode::NOT_FOUND, "No such inbox", "no connector of this name takes callbacks").into_response();
-    let Some(sink) = shared.listeners.get(&connector).cloned() else { return not_found() };
+    let Some(sink) = shared.listeners.get(&connector) else { return not_found() };
     let deadline = Instant::now() + PROMPT;
     let Ok(place) = shared.callers.try_acquire() else {
         return Problem::come_again("too many callbacks at once", 10).into_response();

@@ -72,7 +72,7 @@ async fn a_changed_certificate_is_read_anew_and_a_bad_one_leaves_the_old() {
     let copy = TlsFiles { cert: folder.path().join("a.crt"), key: folder.path().join("a.key") };
     std::fs::copy(files().cert, &copy.cert).unwrap();
     std::fs::copy(files().key, &copy.key).unwrap();
-    let tls = Tls::load(copy.clone()).ok().unwrap();
+    let tls = super::tls::Tls::load(copy.clone()).ok().unwrap();
     assert!(matches!(tls.reload_if_changed(), Ok(false)));
     let touch = |seconds| {
         let file = std::fs::File::options().write(true).open(&copy.cert).unwrap();
@@ -171,7 +171,7 @@ async fn swapped_routes_are_taken_by_the_next_request() {
     let server = local(None).await;
     let (addr, stop) = (server.local_addr(), CancellationToken::new());
     let routes = Arc::new(ArcSwap::from_pointee(Router::new().route("/", get(async || "old"))));
-    let running = tokio::spawn(server.run_live(Arc::clone(&routes), stop.clone(), Duration::from_secs(1)));
+    let running = tokio::spawn(server.run_live(Arc::clone(&routes), stop.clone(), || Duration::from_secs(1)));
     assert!(exchange(TcpStream::connect(addr).await.unwrap()).await.ends_with("old"));
     routes.store(Arc::new(Router::new().route("/", get(async || "new"))));
     assert!(exchange(TcpStream::connect(addr).await.unwrap()).await.ends_with("new"));

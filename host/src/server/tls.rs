@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+
+use super::ServerError;
 
 /// Where the certificate and its key lie, as PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,42 @@ struct Inner {
 }
 
 type Stamp = [Option<SystemTime>; 2];
+
+/// A certificate that was read and checked.
+#[derive(Clone)]
+pub struct LoadedTls(Tls);
+
+impl LoadedTls {
+    /// Reads the files.
+    pub fn load(files: TlsFiles) -> Result<LoadedTls, ServerError> {
+        Ok(LoadedTls(Tls::load(files)?))
+    }
+}
+
+/// The certificate of a server, or none: it may be replaced while the server runs. Clones share it.
+#[derive(Clone)]
+pub struct TlsSlot(Arc<ArcSwapOption<Tls>>);
+
+impl TlsSlot {
+    pub(super) fn of(files: Option<TlsFiles>) -> Result<TlsSlot, ServerError> {
+        let tls = files.map(Tls::load).transpose()?;
+        Ok(TlsSlot(Arc::new(ArcSwapOption::from_pointee(tls))))
+    }
+
+    /// Connections from now on use this certificate, or no TLS.
+    pub fn set(&self, tls: Option<LoadedTls>) {
+        self.0.store(tls.map(|LoadedTls(tls)| Arc::new(tls)));
+    }
+
+    /// Reads files that were changed since; `true` if so. A bad one leaves the old one in use.
+    pub fn renew(&self) -> Result<bool, ServerError> {
+        self.get().map_or(Ok(false), |tls| Ok(tls.reload_if_changed()?))
+    }
+
+    pub(super) fn get(&self) -> Option<Tls> {
+        self.0.load().as_deref().cloned()
+    }
+}
 
 impl Tls {
     pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {

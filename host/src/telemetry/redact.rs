@@ -1,7 +1,8 @@
 //! Takes secrets out of a text.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,6 +17,9 @@ pub(super) const MASK: &str = "…";
 /// Shorter secrets are not looked for: they would take letters out of every other word.
 const SHORTEST: usize = 4;
 
+/// Configs whose secrets are kept out.
+const CONFIGS: usize = 8;
+
 /// Replaces every secret that it was told of, the credentials in parameters (`access_token=`, `sign=`, `session=` …) and the user and
 /// password of an address by `…`. Clones share their secrets.
 ///
@@ -26,7 +30,14 @@ const SHORTEST: usize = 4;
 /// assert_eq!(redactor.redact("SEC123 signs https://x.example/?access_token=abc&n=1."), "… signs https://x.example/?access_token=…&n=1.");
 /// ```
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<ArcSwap<Known>>);
+pub struct Redactor(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    known: ArcSwap<Known>,
+    /// The secrets of the last configs, the newest last.
+    told: Mutex<VecDeque<Vec<Secret>>>,
+}
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,12 +48,29 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// Takes the place of all secrets told before: those of a config that was read anew.
     pub fn set(&self, secrets: &[Secret]) {
-        self.0.store(Arc::new(Known::new(secrets)));
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = VecDeque::from([secrets.to_vec()]);
+        self.0.known.store(Arc::new(Known::new(secrets)));
+    }
+
+    /// Adds those of a config that was read anew. The earlier ones are looked for too, since a message that is in flight may still use them;
+    /// those of the oldest of many configs are forgotten.
+    pub fn add(&self, secrets: &[Secret]) {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.push_back(secrets.to_vec());
+        if told.len() > CONFIGS {
+            told.pop_front();
+        }
+        // Most are those of before.
+        let mut all: Vec<Secret> = told.iter().flatten().cloned().collect();
+        all.sort_unstable_by(|a, b| a.expose().cmp(b.expose()));
+        all.dedup_by(|a, b| a.expose() == b.expose());
+        self.0.known.store(Arc::new(Known::new(&all)));
     }
 
     /// The text without secrets; the text itself where it has none.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let known = self.0.load();
+        let known = self.0.known.load();
         let mut redacted = String::new();
         let mut copied = 0;
         let mut at = 0;

@@ -92,7 +92,7 @@ impl Lane<'_> {
         let slot = pace::next_slot(pace, log, now);
         if slot > now {
             self.shared.outbox.attempt(flight.id, next.clone(), log.clone(), now).await?;
-            if self.wait(slot, false).await == Next::Stopped {
+            if self.sit_out(slot).await == Next::Stopped {
                 return Ok(Next::Stopped);
             }
         }
