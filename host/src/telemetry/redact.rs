@@ -200,6 +200,16 @@ mod tests {
     }
 
     #[test]
+    fn secrets_of_the_last_configs_are_kept_out_and_the_oldest_forgotten() {
+        let redactor = Redactor::default();
+        redactor.set(&[Secret::new("first-secret")]);
+        redactor.add(&[Secret::new("second-secret")]);
+        assert_eq!(redactor.redact("first-secret second-secret"), "… …");
+        (0..CONFIGS).for_each(|_| redactor.add(&[Secret::new("last-secret")]));
+        assert_eq!(redactor.redact("first-secret last-secret"), "first-secret …");
+    }
+
+    #[test]
     fn a_secret_is_found_as_json_and_addresses_spell_it() {
         let secret = "a\"b\\c/d e";
         for text in [
