@@ -108,3 +108,11 @@ impl Listeners {
         self.0.store(Arc::new(connectors));
     }
 }
+
+impl From<BTreeMap<String, Arc<PluginSink>>> for Listeners {
+    fn from(connectors: BTreeMap<String, Arc<PluginSink>>) -> Self {
+        let listeners = Listeners::new();
+        listeners.set(connectors);
+        listeners
+    }
+}

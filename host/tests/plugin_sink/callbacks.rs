@@ -49,7 +49,7 @@ impl Inbox {
             intake: Intake::new(clock.clone(), shared, routes, Arc::new(|_| {})),
             links: None,
             languages: BTreeMap::new(),
-            listeners: BTreeMap::from([("ops".to_owned(), Arc::new(sink))]),
+            listeners: BTreeMap::from([("ops".to_owned(), Arc::new(sink))]).into(),
             metrics: ApiMetrics::default(),
         };
         let api_url = "http://127.0.0.1:9/api".parse().unwrap();
