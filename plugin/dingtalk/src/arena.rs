@@ -11,8 +11,8 @@ use talc::cell::TalcSyncCell;
 use talc::source::Source;
 use talc::wasm::WasmBinning;
 
-/// Holds any single incident and a digest of usual size, so that most calls never grow their memory; README.md, "How it is built".
-const ARENA: usize = 256 * 1024;
+/// Holds an incident of usual size. Small, because the host clears it after every call: README.md, "How it is built".
+const ARENA: usize = 32 * 1024;
 
 const PAGE: usize = 64 * 1024;
 
