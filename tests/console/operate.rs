@@ -1,5 +1,6 @@
 //! What an operator does.
 
+use std::path::Path;
 use std::time::Duration;
 
 use fantoccini::Locator;
@@ -147,7 +148,7 @@ async fn the_playground_shows_the_message_while_one_types_and_says_what_is_wrong
     let Some(browser) = Browser::start().await else { return };
     let scene = Scene::start().await;
     browser.client.goto(&scene.page("/playground?connector=ops")).await.unwrap();
-    browser.read("#result .chat", "PENDING").await;
+    browser.read("#result .chat", "app.compute is DOWN").await;
     let config = browser.see("#config").await.prop("value").await.unwrap().unwrap();
     assert!(config.contains("secret = \"…\"") && !config.contains("SECbrowser") && !config.contains("token-ops"), "{config}");
     let url = browser.read("#url", "POST").await;
@@ -221,4 +222,31 @@ async fn a_stranger_logs_in_first_and_out_again() {
     browser.see("#token").await;
     assert_eq!(browser.complaints().await, [""; 0]);
     browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_gets_the_preview_that_the_guide_shows() {
+    let scene = Scene::start().await;
+    let guide = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/console.md")).unwrap();
+    let body = guide.split("-d '").nth(1).unwrap().split("'\n").next().unwrap().to_owned();
+    incident_sink::delivery::http::install_crypto();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |body: String| {
+        let request = client.post(scene.page("/api/preview")).header("content-type", "application/json").body(body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_slice::<Value>(&answer.bytes().await.unwrap()).unwrap())
+    };
+    let (status, shown) = ask(body).await;
+    assert_eq!((status, &shown["plugin"], &shown["covers"]), (200, &json!("dingtalk"), &json!(1)), "{shown}");
+    assert!(shown["request"]["url"].as_str().unwrap().ends_with("access_token=…&timestamp=…&sign=…"), "{shown}");
+    let message: Value = serde_json::from_str(shown["request"]["body"].as_str().unwrap()).unwrap();
+    assert!(message["actionCard"]["text"].as_str().unwrap().contains("disk full"), "{message}");
+    let event = json!({ "id": 1, "summary": "a" });
+    let (status, digest) = ask(json!({ "connector": "ops-zh", "events": [event, { "id": 2, "summary": "b" }] }).to_string()).await;
+    assert_eq!((status, &digest["covers"]), (200, &json!(2)), "{digest}");
+    let wrong =
+        json!({ "connector": "ops", "config": { "type": "dingtalk", "url": "…", "secret": "…", "langauge": "en" }, "event": event });
+    let (status, problem) = ask(wrong.to_string()).await;
+    assert_eq!((status, &problem["problems"][0]["pointer"]), (422, &json!("/langauge")), "{problem}");
+    assert!(scene.group.conversation().is_empty(), "nothing was sent");
 }

@@ -20,6 +20,7 @@
   function tick() {
     for (const clock of all("[data-until]")) {
       const seconds = Math.max(0, Math.ceil((Number(clock.dataset.until) - performance.now()) / 1000));
+      if (!seconds && clock.textContent !== "0:00") setTimeout(refresh, 500);
       const two = (n) => String(n).padStart(2, "0");
       const hours = Math.floor(seconds / 3600);
       const rest = `${hours ? two(Math.floor(seconds / 60) % 60) : Math.floor(seconds / 60)}:${two(seconds % 60)}`;
@@ -29,8 +30,14 @@
   windClocks();
   setInterval(tick, 1000);
 
+  // A button that is about to be released must not be replaced under the finger.
+  let pressed = false;
+  addEventListener("pointerdown", () => (pressed = true), true);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => (pressed = false), 50), true);
+
   // Regions that change are replaced by those of a fresh page, unless somebody is busy in them.
   function isBusy(region) {
+    if (pressed) return true;
     const selection = document.getSelection();
     if (selection && !selection.isCollapsed && region.contains(selection.anchorNode)) return true;
     const active = document.activeElement;
@@ -51,8 +58,15 @@
   function swap(page, force) {
     for (const old of all("[data-live]")) {
       const fresh = page.getElementById(old.id);
-      if (fresh && old.innerHTML !== fresh.innerHTML && (force || !isBusy(old))) replace(old, fresh);
+      if (!fresh || old.innerHTML === fresh.innerHTML) continue;
+      if (force || !isBusy(old)) replace(old, fresh);
+      else soon();
     }
+  }
+  let timer = 0;
+  function soon() {
+    clearTimeout(timer);
+    timer = setTimeout(refresh, 1500);
   }
   let asking = false;
   let again = false;
@@ -110,7 +124,7 @@
   addEventListener("pageshow", listen);
   listen();
   // Ages grow even where nothing happens.
-  setInterval(refresh, 20000);
+  setInterval(refresh, 15000);
 
   // Forms whose answer is shown in place.
   document.addEventListener("submit", async (event) => {

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::Console;
 use super::connectors::words_of;
 use super::flash::{Flash, Mood};
-use super::format::{ago, count, fill, segment};
+use super::format::{ago, count, counted, fill, segment};
 use super::layout::{Section, Trouble};
 use super::visit::{Form, Visit, query, with_query};
 use super::words::Words;
@@ -95,7 +95,7 @@ fn letter(visit: &Visit, one: &MessageSummary, now: i64) -> Markup {
             div.card-head {
                 h2 { a href={ "/messages/" (one.id.0) } { (if one.summary.is_empty() { w.no_summary } else { &one.summary }) } }
                 p.dim.where {
-                    (one.connector) " · " (fill(w.n_events, &[&count(one.events)])) " · " (fill(w.n_attempts, &[&one.attempts])) " · "
+                    (one.connector) " · " (counted(w.n_events, one.events)) " · " (counted(w.n_attempts, one.attempts.into())) " · "
                     (ago(w, one.updated_at.min(now), now))
                 }
             }
@@ -226,5 +226,5 @@ async fn all(console: &Console, connector: &str, deed: Deed) -> Result<usize, Ou
 }
 
 fn told(console: &Console, visit: &Visit, done: Result<usize, OutboxError>, text: &str) -> Response {
-    settled(console, visit, done.map(|done| fill(text, &[&count(done as u64)])))
+    settled(console, visit, done.map(|done| counted(text, done as u64)))
 }

@@ -1,4 +1,4 @@
-//! Events to play with: payloads as iLert has sent them over the years.
+//! Events to play with: one to begin with, and payloads as iLert has sent them over the years.
 
 /// One of them.
 pub(super) struct Fixture {
@@ -8,11 +8,14 @@ pub(super) struct Fixture {
 
 macro_rules! fixtures {
     ($($name:literal),* $(,)?) => {
-        &[$(Fixture { name: $name, body: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/ilert/", $name, ".json")) }),*]
+        &[
+            Fixture { name: "example", body: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/console/example.json")) },
+            $(Fixture { name: $name, body: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/ilert/", $name, ".json")) }),*
+        ]
     };
 }
 
-/// All of them, in the order of an incident's life.
+/// All of them; those of iLert in the order of an incident's life.
 pub(super) const FIXTURES: &[Fixture] = fixtures![
     "2026-created-rich",
     "2025-created",

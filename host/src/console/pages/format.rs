@@ -21,6 +21,12 @@ pub(super) fn fill(text: &str, values: &[&dyn Display]) -> String {
     out
 }
 
+/// Says how many: a text for one and a text for many, apart by `|`, or one text for both.
+pub(super) fn counted(text: &str, number: u64) -> String {
+    let (one, many) = text.split_once('|').unwrap_or((text, text));
+    fill(if number == 1 { one } else { many }, &[&count(number)])
+}
+
 /// A length of time in its largest unit.
 pub(super) fn span(words: &Words, ms: i64) -> String {
     let seconds = ms.max(0) / 1_000;
@@ -113,6 +119,8 @@ mod tests {
     fn counts_and_names_are_readable_and_safe() {
         assert_eq!((count(999), count(1_234_567)), ("999".to_owned(), "1\u{2009}234\u{2009}567".to_owned()));
         assert_eq!((bytes(12), bytes(246_213), bytes(3 << 20)), ("12 B".to_owned(), "241 KiB".to_owned(), "3.0 MiB".to_owned()));
+        assert_eq!([1, 2].map(|number| counted("{} event|{} events", number)), ["1 event", "2 events"]);
+        assert_eq!(counted("{} 个事件", 1), "1 个事件");
         assert_eq!(anchor("ops"), "at-ops");
         assert_ne!(anchor("a b"), anchor("a_20_b"));
         assert_eq!(segment("a/b"), "a%2Fb");

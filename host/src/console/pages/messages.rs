@@ -11,8 +11,10 @@ use super::format::{ago, count};
 use super::layout::{Section, Trouble};
 use super::visit::{Visit, query, with_query};
 use super::words::Words;
-use crate::outbox::{Filter, MessageId, MessageSummary};
+use crate::outbox::{Filter, MessageId, MessageSummary, Waiting};
 
+/// Waiting events that are shown.
+const QUEUE: usize = 20;
 /// Messages on one page.
 const PAGE: usize = 50;
 
@@ -59,12 +61,14 @@ async fn page(console: &Console, visit: &Visit, uri: &Uri) -> Result<Markup, Tro
     let more = list.len() > PAGE;
     list.truncate(PAGE);
     let now = console.control().clock().now();
+    let waiting = waiting(console, &wanted).await?;
     let last = list.last().map(|message| message.id.0.to_string());
     Ok(html! {
         div.head { h1 { (w.messages) } }
         (visit.flash_about(None))
         (form(console, w, &wanted))
         div #messages data-live {
+            @if !waiting.is_empty() { (queue(w, &waiting, now)) }
             @if list.is_empty() { p.empty { (if wanted.is_empty() { w.no_messages } else { w.none_found }) } }
             @else { (table(w, &list, now)) }
         }
@@ -75,6 +79,29 @@ async fn page(console: &Console, visit: &Visit, uri: &Uri) -> Result<Markup, Tro
             }
         }
     })
+}
+
+/// The first events that wait for the one connector that is looked at.
+async fn waiting(console: &Console, wanted: &Wanted) -> Result<Vec<Waiting>, Trouble> {
+    let all = wanted.text.is_empty() && matches!(wanted.state.as_str(), "" | "open") && wanted.before.is_none();
+    if wanted.connector.is_empty() || !all {
+        return Ok(Vec::new());
+    }
+    Ok(console.control().outbox().waiting(&wanted.connector, QUEUE).await?)
+}
+
+fn queue(w: &Words, waiting: &[Waiting], now: i64) -> Markup {
+    html! {
+        section.queue aria-labelledby="queue" {
+            h2 #queue { (w.waiting_here) }
+            ul {
+                @for one in waiting {
+                    li { span.state { span aria-hidden="true" { "○" } " " (one.event.kind.as_str()) } " " (one.event.summary) " " span.dim { (ago(w, one.accepted_at, now)) } }
+                }
+            }
+            @if waiting.len() == QUEUE { p.dim { "…" } }
+        }
+    }
 }
 
 fn form(console: &Console, w: &Words, wanted: &Wanted) -> Markup {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::preview::{self, Missing, Wish};
 use super::fixtures::{FIXTURES, find};
-use super::format::{fill, pretty};
+use super::format::{counted, fill, pretty};
 use super::layout::Section;
 use super::visit::{Form, Visit, query};
 use super::words::Words;
@@ -139,7 +139,7 @@ fn problems(shown: &Shown, part: &str) -> Markup {
 fn result(w: &Words, shown: &Shown, connector: &str) -> Markup {
     let Some(preview) = &shown.preview else { return html! { (problems(shown, "")) p.empty { (w.nothing_to_show) } } };
     html! {
-        p.dim { (preview.plugin) " " (preview.version) " · " (fill(w.n_events, &[&preview.covers])) }
+        p.dim { (preview.plugin) " " (preview.version) " · " (counted(w.n_events, preview.covers as u64)) }
         @match &preview.plan {
             Plan::Request(request) => (request_shown(w, request, if connector.is_empty() { "preview" } else { connector })),
             Plan::Decided(decided) => p.empty { (w.nothing_sent) " " span.code { (serde_json::to_string(decided).unwrap_or_default()) } },
