@@ -12,10 +12,12 @@ use super::words::Words;
 use super::{Console, card, dead_letters, draw, messages};
 use crate::delivery::draft::{PluginDraft, Work};
 use crate::event::{Event, Status};
-use crate::outbox::{AttemptRecord, Draft, MessageDetail, MessageId};
+use crate::outbox::{AttemptRecord, Draft, MessageDetail, MessageId, Reason};
 
 /// Events that are listed; a digest may have hundreds.
 const MOST_EVENTS: usize = 200;
+/// Attempts that are shown at once, newest first.
+const MOST_ATTEMPTS: usize = 12;
 
 /// `GET /messages/{id}`
 pub(super) async fn show(State(console): State<Console>, visit: Visit, Path(id): Path<String>) -> Response {
@@ -43,7 +45,7 @@ fn page(console: &Console, visit: &Visit, detail: &MessageDetail) -> Markup {
             div #story data-live {
                 (facts(w, detail, now))
                 @if one.state == "dead" { (dead_letters::choices(visit, one.id)) }
-                section aria-labelledby="attempts" { h2 #attempts { (w.attempts) } (attempts(w, &detail.attempts_made, now)) }
+                section aria-labelledby="attempts" { h2 #attempts { (w.attempts) } (attempts(w, detail, now)) }
                 section aria-labelledby="events" { h2 #events { (w.events) } (events(w, &detail.covered, now)) }
             }
             section.seen aria-labelledby="seen" {
@@ -90,7 +92,20 @@ pub(super) fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 
-fn attempts(w: &Words, attempts: &[AttemptRecord], now: i64) -> Markup {
+fn attempts(w: &Words, detail: &MessageDetail, now: i64) -> Markup {
+    let newest: Vec<&AttemptRecord> = detail.attempts_made.iter().rev().collect();
+    let (shown, rest) = newest.split_at(newest.len().min(MOST_ATTEMPTS));
+    html! {
+        @if newest.is_empty() { p.dim { (w.no_attempts) } }
+        (timeline(w, shown, &detail.summary.reason, now))
+        @if !rest.is_empty() {
+            details #earlier { summary { (fill(w.and_more, &[&count(rest.len() as u64)])) } (timeline(w, rest, &detail.summary.reason, now)) }
+        }
+    }
+}
+
+/// What is said above already is not said again.
+fn timeline(w: &Words, attempts: &[&AttemptRecord], said: &Reason, now: i64) -> Markup {
     let mark = |outcome: &str| match outcome {
         "delivered" => ("state good", "✓", w.delivered),
         "rejected" => ("state bad", "▲", w.outcome_rejected),
@@ -100,15 +115,14 @@ fn attempts(w: &Words, attempts: &[AttemptRecord], now: i64) -> Markup {
         _ => ("state busy", "◐", w.outcome_retry),
     };
     html! {
-        @if attempts.is_empty() { p.dim { (w.no_attempts) } }
-        ol.timeline reversed {
-            @for one in attempts.iter().rev() {
+        ol.timeline {
+            @for one in attempts {
                 @let (class, mark, word) = mark(&one.outcome);
                 li {
                     span class=(class) { span aria-hidden="true" { (mark) } " " (word) } " "
                     span.dim { (ago(w, one.at.min(now), now)) " · " (one.took_ms) " ms" }
                     @if !one.reason.text.is_empty() { p.words { (words_of(&one.reason)) } }
-                    @if !one.reason.advice.is_empty() { p.advice { (one.reason.advice) } }
+                    @if !one.reason.advice.is_empty() && one.reason.advice != said.advice { p.advice { (one.reason.advice) } }
                 }
             }
         }
