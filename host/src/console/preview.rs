@@ -160,7 +160,7 @@ fn reveal(key: &str, value: &mut Value, base: Option<&Value>) {
         _ => false,
     };
     if hidden {
-        *value = base.cloned().unwrap_or_else(|| Value::from(if key == "url" { STAND_IN_URL } else { STAND_IN }));
+        *value = base.cloned().unwrap_or_else(|| Value::from(if key.ends_with("url") { STAND_IN_URL } else { STAND_IN }));
     } else if let Some(members) = value.as_object_mut() {
         members.iter_mut().for_each(|(key, value)| reveal(key, value, base.and_then(|base| base.get(key))));
     }

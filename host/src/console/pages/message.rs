@@ -11,6 +11,7 @@ use super::visit::Visit;
 use super::words::Words;
 use super::{Console, card, dead_letters, draw, messages};
 use crate::delivery::draft::{PluginDraft, Work};
+use crate::delivery::links::is_web;
 use crate::event::{Event, Status};
 use crate::outbox::{AttemptRecord, Draft, MessageDetail, MessageId, Reason};
 
@@ -135,7 +136,7 @@ fn events(w: &Words, events: &[Event], now: i64) -> Markup {
             @for event in events.iter().take(MOST_EVENTS) {
                 li {
                     (status(w, &event.status)) " "
-                    @match &event.incident_url {
+                    @match event.incident_url.as_ref().filter(|url| is_web(url)) {
                         Some(url) => a href=(url) rel="noreferrer noopener" target="_blank" { (event.summary) },
                         None => span { (event.summary) },
                     }
