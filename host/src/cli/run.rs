@@ -16,6 +16,9 @@ pub(super) struct RunArgs {
     /// How log lines look, in place of the config's `log.format`.
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<Format>,
+    /// Reads the config anew only when it is told to, not when its file changes.
+    #[arg(long)]
+    no_watch: bool,
 }
 
 /// How log lines look.
@@ -46,7 +49,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let mut host = Host::build(plan, Options { logs: Some(logs), ..Options::default() }).await?;
         let admin = crate::console::serve(host.control()).await?;
         host.add_service(admin);
-        host.add_service(watch_config(host.control()));
+        if !args.no_watch {
+            host.add_service(watch_config(host.control()));
+        }
         host.add_service(reload_on_hangup(host.control())?);
         if let Some(addr) = host.addr() {
             info!(%addr, connectors = host.control().plan().connectors.len(), "Ready.");
