@@ -20,8 +20,10 @@ struct Needed {
 const NEEDED: &[Needed] = &[
     Needed { package: "chromium", binary: "chromium", used_by: "the console's pages" },
     Needed { package: "chromium-driver", binary: "chromedriver", used_by: "the console's pages" },
+    Needed { package: "nats-server", binary: "nats-server", used_by: "the tests of the NATS source" },
     Needed { package: "npm", binary: "npm", used_by: "fetching axe-core, which looks for barriers in the console's pages" },
     Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" },
+    Needed { package: "prometheus-alertmanager", binary: "prometheus-alertmanager", used_by: "the tests of Alertmanager's webhook" },
     Needed { package: "strace", binary: "strace", used_by: "the test of a disk that fails to sync" },
     Needed { package: "systemd", binary: "systemd-analyze", used_by: "the systemd unit and the Debian package" },
     Needed { package: "dpkg", binary: "dpkg-deb", used_by: "the Debian package" },

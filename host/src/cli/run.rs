@@ -13,6 +13,10 @@ use crate::host::{Control, Host, Options, Service, watch_config};
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArg,
+    /// Runs only this source of the config; may be given several times. `stdin` reads events from standard input, one JSON object a line,
+    /// whether the config has such a source or not; at its end the host delivers what waits, and ends.
+    #[arg(long = "source", value_name = "NAME")]
+    sources: Vec<String>,
     /// How log lines look, in place of the config's `log.format`.
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<Format>,
@@ -41,12 +45,13 @@ impl From<Format> for LogFormat {
 
 /// Runs the host.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let plan = setup::plan(&args.config.config)?;
+    let mut plan = setup::plan(&args.config.config)?;
+    plan.keep_sources(&args.sources).map_err(Failure::Config)?;
     let logs = setup::logs(&plan, args.log_format.map(Into::into))?;
     setup::runtime()?.block_on(async {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         listen_for_signals(stop.clone(), abort.clone())?;
-        let mut host = Host::build(plan, Options { logs: Some(logs), ..Options::default() }).await?;
+        let mut host = Host::build(plan, Options { logs: Some(logs), only_sources: args.sources.clone(), ..Options::default() }).await?;
         let admin = crate::console::serve(host.control()).await?;
         host.add_service(admin);
         if !args.no_watch {

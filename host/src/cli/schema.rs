@@ -12,6 +12,7 @@ use crate::delivery::connector_schema::connector_schema;
 use crate::outbox::sqlite::SqliteConfig;
 use crate::plugin::{Engine, EngineOptions, PluginConfig, Registry};
 use crate::route::ActionConfig;
+use crate::source::alertmanager_webhook::AlertmanagerWebhookConfig;
 use crate::source::ilert_webhook::IlertWebhookConfig;
 use crate::source::ndjson::NdjsonConfig;
 
@@ -89,7 +90,13 @@ fn tagged(kind: &str, mut schema: Value) -> Value {
 
 fn whole(connectors: Vec<Value>) -> Value {
     let named = |schema: Value| json!({ "type": "object", "additionalProperties": schema });
-    let sources = [tagged("ilert_webhook", section::<IlertWebhookConfig>()), tagged("ndjson", section::<NdjsonConfig>())];
+    let sources = [
+        tagged("ilert_webhook", section::<IlertWebhookConfig>()),
+        tagged("alertmanager_webhook", section::<AlertmanagerWebhookConfig>()),
+        tagged("ndjson", section::<NdjsonConfig>()),
+        #[cfg(feature = "nats")]
+        tagged("nats", section::<crate::source::nats::NatsConfig>()),
+    ];
     let connector = if connectors.is_empty() { json!({ "type": "object", "required": ["type"] }) } else { json!({ "oneOf": connectors }) };
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

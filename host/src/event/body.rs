@@ -1,13 +1,14 @@
 //! What a sender posts, taken apart into items.
 //!
-//! One object, an array, newline-delimited or concatenated objects, compressed or not; EventBridge's envelope is taken off. A bad item does
-//! not spoil the others: it stays an item, with its error.
+//! One object, an array, newline-delimited or concatenated objects, compressed or not; EventBridge's and OpenTelemetry's envelopes are taken
+//! off. A bad item does not spoil the others: it stays an item, with its error.
 
 use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::encoding::{self, DecodeError};
+use super::otlp;
 
 /// The largest event, in bytes.
 pub const MAX_EVENT: usize = 256 * 1024;
@@ -108,6 +109,9 @@ fn items(documents: Vec<Bytes>) -> Result<Vec<RawItem>, BodyError> {
         if document.starts_with(b"[") {
             let elements: Vec<&RawValue> = serde_json::from_slice(&document).map_err(|error| not_json(&error))?;
             items.extend(elements.into_iter().take(MAX_ITEMS + 1).map(|element| item(document.slice_ref(element.get().as_bytes()))));
+        } else if otlp::is_export(&document) {
+            let records = otlp::records(&document).map_err(|error| not_json(&error))?;
+            items.extend(records.into_iter().take(MAX_ITEMS + 1).map(|record| item_by(record, otlp::item)));
         } else if single && document.len() > MAX_EVENT {
             return Err(BodyError::EventTooLarge { size: document.len() });
         } else {
@@ -141,14 +145,14 @@ fn line_item(number: usize, raw: Bytes) -> RawItem {
 }
 
 fn item(raw: Bytes) -> RawItem {
+    item_by(raw, |raw| serde_json::from_slice(raw).map(without_envelope))
+}
+
+fn item_by(raw: Bytes, read: impl FnOnce(&[u8]) -> Result<Value, serde_json::Error>) -> RawItem {
     let value = if raw.len() > MAX_EVENT {
         Err(ItemError::TooLarge { size: raw.len() })
     } else {
-        serde_json::from_slice(&raw).map(without_envelope).map_err(|error| ItemError::NotJson {
-            line: error.line(),
-            column: error.column(),
-            text: without_place(&error),
-        })
+        read(&raw).map_err(|error| ItemError::NotJson { line: error.line(), column: error.column(), text: without_place(&error) })
     };
     RawItem { raw, value }
 }
@@ -171,12 +175,12 @@ fn without_envelope(value: Value) -> Value {
     detail
 }
 
-fn not_json(error: &serde_json::Error) -> BodyError {
+pub(super) fn not_json(error: &serde_json::Error) -> BodyError {
     BodyError::NotJson { line: error.line(), column: error.column(), text: without_place(error) }
 }
 
 /// serde_json ends its texts with the place, which our errors begin with.
-fn without_place(error: &serde_json::Error) -> String {
+pub(super) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned()
 }

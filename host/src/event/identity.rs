@@ -3,16 +3,19 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::ilert::EdgeHeaders;
+
 /// Longer ids of senders are hashed, so that nobody can fill the memory of what was seen.
 const MAX_SENDERS_ID: usize = 128;
 
-/// The event's id: `event:` and iLert's `eventId`, else `edge:` and the edge connector's item id, else `hash:` and the hash of the item.
-/// The prefixes keep the three apart.
-pub(super) fn dedup_id(event_id: Option<&str>, edge_item_id: Option<&str>, item: &Value) -> String {
-    match (event_id, edge_item_id) {
-        (Some(id), _) => format!("event:{}", bounded(id)),
-        (None, Some(id)) => format!("edge:{}", bounded(id)),
-        (None, None) => format!("hash:{}", item_hash(item)),
+/// The event's id: `event:` and iLert's `eventId`, else `edge:` and the edge connector's item id, else `message:` and the id that a broker's
+/// message has, else `hash:` and the hash of the item. The prefixes keep them apart.
+pub(super) fn dedup_id(event_id: Option<&str>, headers: &EdgeHeaders, item: &Value) -> String {
+    match (event_id, &headers.item_id, &headers.message_id) {
+        (Some(id), ..) => format!("event:{}", bounded(id)),
+        (None, Some(id), _) => format!("edge:{}", bounded(id)),
+        (None, None, Some(id)) => format!("message:{}", bounded(id)),
+        (None, None, None) => format!("hash:{}", item_hash(item)),
     }
 }
 
@@ -23,7 +26,7 @@ pub(super) fn item_hash(item: &Value) -> String {
     hex(&hash.finalize())
 }
 
-fn bounded(id: &str) -> String {
+pub(super) fn bounded(id: &str) -> String {
     if id.len() <= MAX_SENDERS_ID { id.to_owned() } else { format!("sha256:{}", hex(&Sha256::digest(id.as_bytes()))) }
 }
 
@@ -73,11 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn the_three_kinds_of_id_cannot_collide() {
+    fn the_kinds_of_id_cannot_collide() {
         let item = json!({});
-        assert_eq!(dedup_id(Some("7"), Some("8"), &item), "event:7");
-        assert_eq!(dedup_id(None, Some("7"), &item), "edge:7");
-        assert!(dedup_id(None, None, &item).starts_with("hash:"));
-        assert_eq!(dedup_id(Some(&"x".repeat(1000)), None, &item).len(), "event:sha256:".len() + 64);
+        let edge = EdgeHeaders { item_id: Some("7".into()), message_id: Some("7".into()), ..EdgeHeaders::default() };
+        let broker = EdgeHeaders { message_id: Some("7".into()), ..EdgeHeaders::default() };
+        assert_eq!(dedup_id(Some("7"), &edge, &item), "event:7");
+        assert_eq!(dedup_id(None, &edge, &item), "edge:7");
+        assert_eq!(dedup_id(None, &broker, &item), "message:7");
+        assert!(dedup_id(None, &EdgeHeaders::default(), &item).starts_with("hash:"));
+        assert_eq!(dedup_id(Some(&"x".repeat(1000)), &edge, &item).len(), "event:sha256:".len() + 64);
     }
 }

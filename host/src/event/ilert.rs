@@ -14,7 +14,7 @@ pub const MAX_EXTRA: usize = 64;
 /// The longest value of [`Event::extra`], in characters.
 pub const MAX_EXTRA_CHARS: usize = 1024;
 
-/// The headers of iLert's edge connector, which tell what a payload may lack.
+/// What came beside a payload and tells what it may lack: the headers of iLert's edge connector, or of a broker's message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeHeaders {
     /// `X-ilert-Event-Type`.
@@ -23,6 +23,8 @@ pub struct EdgeHeaders {
     pub alert_id: Option<String>,
     /// `X-ilert-Edge-Item-Id`.
     pub item_id: Option<String>,
+    /// The id that a broker tells messages apart by, such as `Nats-Msg-Id`.
+    pub message_id: Option<String>,
 }
 
 /// Why an item is no event.
@@ -108,7 +110,7 @@ pub fn parse(value: &Value, headers: &EdgeHeaders, received_at: Timestamp) -> Re
     let responders = fields::responders(object.get("responders"));
     let (reported_at, occurred_at) = times(object, &kind, received_at);
     Ok(Event {
-        id: identity::dedup_id(fields::word(object, &["eventId"]).as_deref(), headers.item_id.as_deref(), value),
+        id: identity::dedup_id(fields::word(object, &["eventId"]).as_deref(), headers, value),
         summary: summary.unwrap_or_else(|| stand_in_summary(&details, &incident_id)),
         actor: actor(&kind, assigned_to.as_ref(), &responders),
         incident_id,
@@ -227,7 +229,7 @@ fn extra(object: &Map<String, Value>) -> Vec<(String, String)> {
         .collect()
 }
 
-fn clipped(text: &str) -> String {
+pub(super) fn clipped(text: &str) -> String {
     text.chars().take(MAX_EXTRA_CHARS).collect()
 }
 

@@ -122,8 +122,12 @@ fn an_item_without_id_and_summary_is_unusable_and_the_error_points_at_both() {
 
 #[test]
 fn the_headers_of_the_edge_connector_fill_what_is_missing() {
-    let headers =
-        EdgeHeaders { event_type: Some("alert-acknowledged".to_owned()), alert_id: Some("9".to_owned()), item_id: Some("41".to_owned()) };
+    let headers = EdgeHeaders {
+        event_type: Some("alert-acknowledged".to_owned()),
+        alert_id: Some("9".to_owned()),
+        item_id: Some("41".to_owned()),
+        ..EdgeHeaders::default()
+    };
     let event = parse(&json!({"details": "x"}), &headers, received()).unwrap();
     assert_eq!((event.id.as_str(), event.incident_id.as_str(), event.kind), ("edge:41", "9", Kind::Acknowledged));
     let event = parse(&json!({"id": 1, "eventId": "e", "eventType": "alert-created"}), &headers, received()).unwrap();

@@ -1,10 +1,12 @@
 //! One iLert incident event, as the host understands it.
 
+pub mod alertmanager;
 pub mod body;
 pub mod encoding;
 mod fields;
 mod identity;
 pub mod ilert;
+mod otlp;
 mod time;
 
 use jiff::Timestamp;

@@ -45,6 +45,8 @@ pub(super) struct Live {
     inner: CancellationToken,
     links: Option<Arc<dyn Links>>,
     logs: Option<Logs>,
+    /// Of the config's sources only these; all of them where none is named.
+    only_sources: Vec<String>,
 }
 
 /// The public server, as far as it changes.
@@ -64,14 +66,14 @@ struct Part {
 impl Live {
     /// Starts everything that was built.
     pub(super) fn start(control: Control, built: Built) -> (Live, mpsc::Receiver<Request>) {
-        let Built { server, extra, sources, responder, listeners, services, requests, links, logs } = built;
+        let Built { server, extra, sources, responder, listeners, services, requests, links, logs, only_sources } = built;
         let (fixed, inner, sinks) = (Fixed::of(&control.plan()), CancellationToken::new(), control.sinks());
         let routes = Arc::new(ArcSwap::from_pointee(Router::new()));
         let public = server.as_ref().map(|server| Public { routes: Arc::clone(&routes), tls: server.tls() });
         let (source_tasks, tasks) = (JoinSet::new(), JoinSet::new());
         let (sources_built, responder_built) = (sources, responder);
         let (sources, responder) = (BTreeMap::new(), None);
-        let mut live = Live { control, fixed, extra, public, sources, source_tasks, responder, listeners, tasks, inner, links, logs };
+        let mut live = Live { control, fixed, extra, public, sources, source_tasks, responder, listeners, tasks, inner, links, logs, only_sources };
         for (name, source) in sources_built {
             live.start_source(name, source);
         }
@@ -93,7 +95,7 @@ impl Live {
         (live, requests)
     }
 
-    /// Lives until it is to stop, or until a source fails; then stops in order.
+    /// Lives until it is to stop, until a source fails, or until all have ended by themselves and everything is delivered; then stops in order.
     pub(super) async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
@@ -101,10 +103,13 @@ impl Live {
         abort: &CancellationToken,
     ) -> Result<(), HostError> {
         let mut ended = Ok(());
+        let dispatcher = self.control.0.dispatcher.clone();
         loop {
+            let exhausted = self.is_exhausted();
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = abort.cancelled() => break,
+                () = dispatcher.drained(), if exhausted => break,
                 Some(source) = self.source_tasks.join_next() => match source {
                     Ok(Ok(())) => {} // it has no more; the others go on
                     Ok(Err(failed)) => { ended = Err(failed); break }
@@ -127,7 +132,6 @@ impl Live {
         let _ = self.control.0.stopping.set(why);
         requests.close();
         self.inner.cancel();
-        let dispatcher = self.control.0.dispatcher.clone();
         tokio::select! {
             () = self.end() => {}
             () = abort.cancelled() => {
@@ -136,6 +140,11 @@ impl Live {
             }
         }
         ended
+    }
+
+    /// Whether no source will ever bring anything again.
+    fn is_exhausted(&self) -> bool {
+        !self.sources.is_empty() && self.source_tasks.is_empty() && self.control.plan().sources.values().all(|source| source.ends())
     }
 
     /// The stop in its order: sources and servers, the door, the lanes.
@@ -168,7 +177,8 @@ impl Live {
         if let Some(logs) = &self.logs {
             logs.redactor.add(document.secrets());
         }
-        let plan = Plan::read(document).map_err(ReloadError::Config)?;
+        let mut plan = Plan::read(document).map_err(ReloadError::Config)?;
+        plan.keep_sources(&self.only_sources).map_err(ReloadError::Build)?;
         let changes = Changes::between(&old, &plan, &self.fixed);
         if let Some(Public { tls, .. }) = &self.public {
             // A certificate whose files are the same may have been renewed.

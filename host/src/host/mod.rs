@@ -56,6 +56,8 @@ pub struct Options {
     pub links: Option<Arc<dyn Links>>,
     /// Without the public server and the sources: for a host that gets its events by [`Host::intake`].
     pub without_sources: bool,
+    /// Of the config's sources only these, also when it is read anew; all of them where none is named.
+    pub only_sources: Vec<String>,
     /// The logs, which follow a config that is read anew.
     pub logs: Option<Logs>,
 }
@@ -154,6 +156,7 @@ struct Built {
     requests: mpsc::Receiver<Request>,
     links: Option<Arc<dyn Links>>,
     logs: Option<Logs>,
+    only_sources: Vec<String>,
 }
 
 /// Something that runs beside the host until the token is cancelled.
@@ -162,7 +165,9 @@ pub type Service = Box<dyn FnOnce(CancellationToken) -> futures_util::future::Bo
 impl Host {
     /// Opens the outbox, loads the plugins, takes the address. Spawns no task of its own.
     pub async fn build(plan: Plan, options: Options) -> Result<Host, HostError> {
-        let Options { clock, links, without_sources, logs } = options;
+        let Options { clock, links, without_sources, only_sources, logs } = options;
+        let mut plan = plan;
+        plan.keep_sources(&only_sources).map_err(HostError::Start)?;
         let maker = respond::links(&plan).await?;
         let sinks = Sinks::build(&plan, &clock, respond::who_links(links.as_ref(), maker.as_ref())).await?;
         for warning in plan.warnings.iter().chain(&sinks.warnings) {
@@ -175,7 +180,7 @@ impl Host {
         listeners.set(respond::listening(&sinks.connectors));
         let (extra, services) = (Router::new(), Vec::new());
         let mut built =
-            Built { server: None, extra, sources: BTreeMap::new(), responder: None, listeners, services, requests, links, logs };
+            Built { server: None, extra, sources: BTreeMap::new(), responder: None, listeners, services, requests, links, logs, only_sources };
         if !without_sources {
             built.sources = sources(&control, &plan).await?;
             built.responder = respond::responder(&control, &plan, maker, built.listeners.clone())?;

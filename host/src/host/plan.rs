@@ -12,9 +12,13 @@ use crate::outbox::sqlite::SqliteConfig;
 use crate::outbox::{ConnectorName, OutboxConfig};
 use crate::plugin::PluginConfig;
 use crate::route::ActionConfig;
+use crate::source::ndjson::NdjsonConfig;
 use crate::source::{SourceConfig, SourceScope};
 
 use super::native::NativeConnector;
+
+/// The source that every config has.
+const STDIN: &str = "stdin";
 
 /// Everything that a config asks for. What needs a look at the world (a plugin's schema, a file, an address) is checked when it is built.
 #[derive(Debug)]
@@ -47,6 +51,23 @@ pub enum ConnectorPlan {
 }
 
 impl Plan {
+    /// Leaves only the named sources; all of them where none is named. `stdin` need not be in the config: then it is an `ndjson` source.
+    /// An `Err` says which source there is not.
+    pub fn keep_sources(&mut self, named: &[String]) -> Result<(), String> {
+        if named.is_empty() {
+            return Ok(());
+        }
+        if named.iter().any(|name| name == STDIN) {
+            self.sources.entry(STDIN.to_owned()).or_insert_with(|| Box::new(NdjsonConfig::default()));
+        }
+        if let Some(unknown) = named.iter().find(|name| !self.sources.contains_key(*name)) {
+            let known: Vec<&str> = self.sources.keys().map(String::as_str).chain([STDIN]).collect();
+            return Err(format!("there is no source `{unknown}`; {}", crate::config::hint(unknown, &known)));
+        }
+        self.sources.retain(|name, _| named.contains(name));
+        Ok(())
+    }
+
     /// Reads a config. Finds as many errors as it can, in the order of the text.
     pub fn read(document: Document) -> Result<Plan, ConfigErrors> {
         let mut reader = Reader { document: &document, errors: Vec::new(), warnings: Vec::new() };

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::{Client, RequestBuilder};
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::event::body::MAX_EVENT;
 use crate::server::Server;
 use crate::source::testing::Door;
 
@@ -177,17 +180,6 @@ async fn the_edge_connectors_headers_count_for_a_single_event_only() {
     assert_eq!(report["accepted"], 2);
     let batches = host.door.outbox.batches();
     assert_eq!((batches[0].0[0].event.id.as_str(), batches[0].0[0].event.kind.as_str()), ("edge:41", "resolved"));
-}
-
-#[tokio::test]
-async fn a_body_that_does_not_arrive_is_given_up_with_503() {
-    let door = Door::new();
-    let (guard, large) = (Guard::default(), Arc::new(Semaphore::new(1)));
-    let webhook = Arc::new(Webhook { cx: door.context(), guard, large, body_timeout: Duration::from_millis(5) });
-    let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-    let response = receive(State(webhook), Request::new(never)).await;
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(response.headers().contains_key("retry-after") && door.outbox.batches().is_empty());
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Where events come in.
 
+pub mod alertmanager_webhook;
 pub mod auth;
+mod credentials;
 pub mod ilert_webhook;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod ndjson;
 pub mod problem;
 pub mod read;
 #[cfg(test)]
 pub(crate) mod testing;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -39,7 +44,7 @@ pub struct SourceContext {
 pub struct Source {
     /// Routes for the public server; empty for a source that does not listen there.
     pub routes: axum::Router,
-    /// What runs until the token is cancelled, or until the source has no more: then the host drains and ends where it was asked to.
+    /// What runs until the token is cancelled, or until the source has no more; see [`SourceConfig::ends`].
     pub task: Option<SourceTask>,
 }
 
@@ -57,6 +62,11 @@ pub trait SourceConfig: std::fmt::Debug + Send + Sync {
     /// The paths that it takes on the public server: no two sources may have one in common.
     fn paths(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// Whether it ends by itself, as standard input does. A host all of whose sources end delivers what waits, and ends with them.
+    fn ends(&self) -> bool {
+        false
     }
 
     /// Makes the source. May look, spawns nothing.

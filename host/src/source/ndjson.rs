@@ -39,6 +39,10 @@ impl SourceConfig for NdjsonConfig {
         Ok(())
     }
 
+    fn ends(&self) -> bool {
+        true
+    }
+
     async fn build(&self, cx: SourceContext) -> Result<Source, String> {
         let task = move |stop| -> futures_util::future::BoxFuture<'static, Result<(), String>> {
             Box::pin(async move { take_in(cx, io::BufReader::new(io::stdin()), stop).await.map(|_| ()) })
