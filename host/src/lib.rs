@@ -2,7 +2,7 @@
 //!
 //! The path of an event, top to bottom: [`source`] reads it, [`event`] is what it becomes, [`route`] says which connectors it goes to,
 //! [`intake`] writes it into the [`outbox`] and answers the sender, [`delivery`] takes it out again, one lane a connector, has a
-//! [`plugin`] write and sign the message, and sends it.
+//! [`plugin`] write and sign the message, and sends it. A program that uses the library begins at [`embed`].
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod delivery;
+pub mod embed;
 pub mod event;
 pub mod host;
 pub mod intake;

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::harness::{Place, Running, SECRET, group};
+use crate::harness::{PASSWORD, Place, Running, SECRET, group};
 use crate::system::PATIENCE;
 
 fn gzip(body: &str) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn gzip(body: &str) -> Vec<u8> {
 
 async fn post(host: &Running, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let request = client.post(&host.url).basic_auth("ilert", Some("pass")).body(body);
+    let request = client.post(&host.url).basic_auth("ilert", Some(PASSWORD)).body(body);
     let answer = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap();
     (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
 }

@@ -8,6 +8,8 @@ mod documents;
 #[allow(dead_code)]
 #[path = "../cli/harness.rs"]
 mod harness;
+#[path = "../cli/leak.rs"]
+mod leak;
 mod nats;
 mod stdin;
 mod system;

@@ -1,6 +1,7 @@
 //! Builds the plugins: core modules by cargo, then components.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -64,15 +65,19 @@ impl Guest {
         let mut cargo = cargo();
         cargo.args(["build", "--package", self.package, "--lib", "--profile", "guest", "--target", TARGET]);
         cargo.arg("--target-dir").arg(workspace::guest_target());
-        // Flags and wrappers that a developer chose for the host do not fit a guest.
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
-        for variable in ["RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "RUSTC_WORKSPACE_WRAPPER"] {
-            cargo.env_remove(variable);
-        }
+        apply_flags(&mut cargo);
         toolchain.apply(&mut cargo);
         run(&mut cargo)?;
         let file = format!("{}.wasm", self.package.replace('-', "_"));
         Ok(workspace::guest_target().join(TARGET).join("guest").join(file))
+    }
+}
+
+/// Flags and wrappers that a developer chose for the host do not fit a guest.
+pub(crate) fn apply_flags(cargo: &mut Command) {
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
+    for variable in ["RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "RUSTC_WORKSPACE_WRAPPER"] {
+        cargo.env_remove(variable);
     }
 }
 
@@ -87,7 +92,7 @@ fn found(toolchain: &mut Option<Toolchain>) -> Result<&Toolchain> {
 }
 
 /// A reader sees the old file or the new one, never a part.
-fn write_whole(file: &std::path::Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(file: &std::path::Path, bytes: &[u8]) -> Result<()> {
     let folder = file.parent().context("no folder")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let part = file.with_extension(format!("{}.part", std::process::id()));

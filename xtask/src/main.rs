@@ -3,6 +3,7 @@
 
 mod axe;
 mod bench;
+mod author;
 mod commands;
 mod component;
 #[cfg(unix)]
@@ -30,6 +31,8 @@ Commands:
   build-plugins    only the plugins: target/plugins/*.wasm and the tests' fixtures
   deb [ARGS]       the Debian package, in target/deb; --binary FILE takes a program that is there, --out FOLDER, --fast
   docs             writes the pages of docs/reference anew
+  new-plugin DIR   a plugin of your own: a copy of plugin/template, named as its folder
+  build-plugin DIR the component of a plugin anywhere: DIR/NAME.wasm
   ci               what has to pass before a change lands: format, lints, tests
 ";
 
@@ -45,6 +48,8 @@ fn main() -> ExitCode {
         "build-plugins" => commands::build_plugins(&rest),
         "deb" => commands::deb(&rest),
         "docs" => commands::docs(&rest),
+        "new-plugin" => author::new_plugin(&rest),
+        "build-plugin" => author::build_plugin(&rest),
         "ci" => commands::ci(&rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -194,6 +194,15 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    /// As [`Dispatcher::abort`], without waiting for the end.
+    pub(crate) fn abandon(&self) {
+        self.0.shared.stop.cancel();
+        self.0.abort.cancel();
+        self.0.tasks.close();
+    }
+}
+
 impl Inner {
     /// A lane from its first turn to its last.
     async fn live(self: &Arc<Self>, name: &ConnectorName, running: &Arc<Running>) {

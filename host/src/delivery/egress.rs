@@ -48,6 +48,15 @@ impl Outgoing {
         &self.headers
     }
 
+    /// The request for another HTTP client. Its address and its headers hold credentials.
+    pub fn into_http(self) -> Result<http::Request<Vec<u8>>, EgressError> {
+        let mut request = http::Request::new(self.body);
+        *request.uri_mut() = self.url.as_str().parse().map_err(|_| EgressError::BadUrl("it is too long for a request"))?;
+        *request.method_mut() = self.method;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+
     /// The body.
     pub fn body(&self) -> &[u8] {
         &self.body

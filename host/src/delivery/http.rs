@@ -186,7 +186,7 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::
     Ok(body)
 }
 
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(super) fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let mut room = MAX_ANSWER_HEADERS;
     let text = headers
         .iter()

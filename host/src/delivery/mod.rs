@@ -17,6 +17,7 @@ pub mod http;
 mod lane;
 pub mod links;
 pub mod listener;
+pub mod messenger;
 pub mod pace;
 pub mod plugin_sink;
 pub mod plugin_sinks;

@@ -6,6 +6,7 @@ pub mod encoding;
 mod fields;
 mod identity;
 pub mod ilert;
+mod make;
 mod otlp;
 mod time;
 

@@ -35,8 +35,9 @@ use crate::clock::Clock;
 use crate::delivery::Dispatcher;
 use crate::delivery::links::Links;
 use crate::delivery::listener::Listeners;
-use crate::intake::Intake;
-use crate::outbox::Outbox;
+use crate::event::Event;
+use crate::intake::{Intake, IntakeError};
+use crate::outbox::{Outbox, Taken};
 use crate::respond::Responder;
 use crate::route::Routes;
 use crate::server::{Server, TlsFiles};
@@ -129,6 +130,18 @@ impl Control {
         &self.0.metrics
     }
 
+    /// Takes one event in: `Ok` once it is on disk, from where it is delivered whatever happens to this process. [`Taken::Duplicate`] is an
+    /// event whose id was seen before. Cancel-safe.
+    pub async fn submit(&self, event: Event) -> Result<Taken, IntakeError> {
+        let report = self.intake().accept(&Arc::from("embedded"), vec![Ok(event)]).await?;
+        Ok(if report.duplicates > 0 { Taken::Duplicate } else { Taken::New })
+    }
+
+    /// Waits until every event that was taken in is delivered or a dead letter. Cancel-safe.
+    pub async fn drained(&self) {
+        self.dispatcher().drained().await;
+    }
+
     /// The door.
     pub fn intake(&self) -> &Intake {
         &self.0.intake
@@ -187,6 +200,11 @@ impl Host {
             built.server = Some(server(&control, &plan).await?);
         }
         Ok(Host { control, built })
+    }
+
+    /// See [`Control::submit`].
+    pub async fn submit(&self, event: Event) -> Result<Taken, IntakeError> {
+        self.control.submit(event).await
     }
 
     /// What other rooms may do with it.
