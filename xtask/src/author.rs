@@ -12,8 +12,7 @@ use crate::{component, guest, toolchain, workspace};
 const NAME: &str = "my-chat";
 
 /// What a copy is made of, below `plugin/template`.
-const FILES: [&str; 7] =
-    ["Cargo.toml", "Cargo.lock", "README.md", ".gitignore", "src/lib.rs", "src/wasm.rs", "src/config.schema.json"];
+const FILES: [&str; 7] = ["Cargo.toml", "Cargo.lock", "README.md", ".gitignore", "src/lib.rs", "src/wasm.rs", "src/config.schema.json"];
 
 /// The contract, below the repository and below a copy.
 const CONTRACT: &str = "wit/incident-sink.wit";

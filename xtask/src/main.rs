@@ -1,9 +1,9 @@
 //! The developer's commands: `cargo xtask demo`, `test`, `build`, `bench`, and their parts.
 #![forbid(unsafe_code)]
 
+mod author;
 mod axe;
 mod bench;
-mod author;
 mod commands;
 mod component;
 #[cfg(unix)]

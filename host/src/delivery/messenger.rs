@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::answers::{self, reason};
+use super::answers::{self, fault, reason};
 use super::connector::ConnectorConfig;
 use super::draft::{Sending, Work};
 use super::http::{Answer, HttpClient, HttpError, MAX_ANSWER, Proxy};
@@ -17,6 +17,7 @@ use super::links::{Links, OpenLinks};
 use super::plugin_sink::{PluginSink, Refused};
 use super::plugin_sinks::PluginSinks;
 use super::problem::Problem;
+use super::scrub::Scrub;
 use super::{Healthcheck, IncidentSink, Item, MessageContext, Outcome, Profile, SinkContext};
 use crate::outbox::Reason;
 use crate::plugin::{Engine, EngineError, EngineOptions, Limits, LoadError, Plugin, Registry, wit};
@@ -99,10 +100,17 @@ impl fmt::Debug for Signed {
 }
 
 /// What the answer of a request is read with: of the very plugin that wrote it.
-#[derive(Debug)]
 pub struct Continuation {
     plugin: Plugin,
     sending: Sending,
+    /// What the plugin may not see in the answer.
+    scrub: Scrub,
+}
+
+impl fmt::Debug for Continuation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Continuation(step {})", self.sending.step)
+    }
 }
 
 impl Messenger {
@@ -130,10 +138,11 @@ impl Messenger {
     /// Has the plugin read an answer. Where none came, nothing is to be read: the message may be sent again, from [`Messenger::begin`], with
     /// the same [`MessageContext::key`].
     pub fn resume(&self, continuation: Continuation, answer: http::Response<Vec<u8>>, cx: &MessageContext) -> Result<Step, Reason> {
-        let Continuation { plugin, sending } = continuation;
-        let answer = kept(answer);
+        let Continuation { plugin, sending, scrub } = continuation;
+        let mut answer = kept(answer);
+        scrub.clean(&mut answer);
         let (status, hint) = (answer.status.to_string(), answers::retry_after_ms(&answer.headers, cx.now));
-        match self.0.resume(&plugin, &sending, &answers::response(answer), cx)? {
+        match self.0.resume(&plugin, &sending, &answers::response(answer), cx).map_err(|error| fault(&error))? {
             wit::Step::Done(outcome) => Ok(Step::Done(answers::judged(outcome, &status, hint).into())),
             wit::Step::Send(_) if sending.step >= plugin.limits().steps => {
                 let text = format!("the plugin wants more than {} requests for one message", plugin.limits().steps);
@@ -147,11 +156,11 @@ impl Messenger {
     }
 
     fn signed(&self, plugin: Plugin, sending: Sending, cx: &MessageContext) -> Result<Step, Reason> {
-        let outgoing = self.0.signed(&plugin, &sending.request, cx.now).map_err(|refused| match refused {
+        let (outgoing, scrub) = self.0.signed(&plugin, &sending.request, cx.now).map_err(|refused| match refused {
             Refused::ByPlugin(reason) | Refused::ByEgress(reason) => reason,
         })?;
         let request = outgoing.into_http().map_err(|error| reason("egress", error.to_string(), ""))?;
-        Ok(Step::Send(Signed(request), Continuation { plugin, sending }))
+        Ok(Step::Send(Signed(request), Continuation { plugin, sending, scrub }))
     }
 }
 

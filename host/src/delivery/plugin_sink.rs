@@ -284,7 +284,13 @@ impl PluginSink {
     }
 
     /// Has the plugin read an answer.
-    fn resume(&self, plugin: &Plugin, sending: &Sending, answer: &wit::Response, cx: &MessageContext) -> Result<wit::Step, CallError> {
+    pub(super) fn resume(
+        &self,
+        plugin: &Plugin,
+        sending: &Sending,
+        answer: &wit::Response,
+        cx: &MessageContext,
+    ) -> Result<wit::Step, CallError> {
         let split = self.split(plugin).map_err(|reason| CallError::Malformed(reason.text))?;
         plugin.resume(&split.split.config, &sending.continuation, answer, &self.context(cx))
     }

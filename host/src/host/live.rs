@@ -73,7 +73,8 @@ impl Live {
         let (source_tasks, tasks) = (JoinSet::new(), JoinSet::new());
         let (sources_built, responder_built) = (sources, responder);
         let (sources, responder) = (BTreeMap::new(), None);
-        let mut live = Live { control, fixed, extra, public, sources, source_tasks, responder, listeners, tasks, inner, links, logs, only_sources };
+        let mut live =
+            Live { control, fixed, extra, public, sources, source_tasks, responder, listeners, tasks, inner, links, logs, only_sources };
         for (name, source) in sources_built {
             live.start_source(name, source);
         }

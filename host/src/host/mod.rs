@@ -192,8 +192,18 @@ impl Host {
         let listeners = Listeners::new();
         listeners.set(respond::listening(&sinks.connectors));
         let (extra, services) = (Router::new(), Vec::new());
-        let mut built =
-            Built { server: None, extra, sources: BTreeMap::new(), responder: None, listeners, services, requests, links, logs, only_sources };
+        let mut built = Built {
+            server: None,
+            extra,
+            sources: BTreeMap::new(),
+            responder: None,
+            listeners,
+            services,
+            requests,
+            links,
+            logs,
+            only_sources,
+        };
         if !without_sources {
             built.sources = sources(&control, &plan).await?;
             built.responder = respond::responder(&control, &plan, maker, built.listeners.clone())?;
