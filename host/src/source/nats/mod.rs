@@ -3,6 +3,9 @@
 //! A durable pull consumer with explicit acknowledgements: the broker is told of a message only after its events are on disk, so a crash at
 //! any point means that it comes again, and its events are recognised. What cannot be read is kept as a dead letter and terminated at the
 //! broker; while the outbox is unavailable, messages are held for a while, then given back. Several hosts may share one consumer.
+//!
+//! Messages are taken in as the broker hands them out. What one host had and did not answer, because it or the broker ended, comes again
+//! after `ack_wait`, behind newer messages: who needs the order kept even then makes the consumer with `max_ack_pending = 1`.
 
 mod connect;
 mod take;
@@ -89,7 +92,12 @@ impl SourceConfig for NatsConfig {
 
     async fn build(&self, cx: SourceContext) -> Result<Source, String> {
         let taker = take::Taker { config: self.clone(), cx };
-        let task = move |stop| -> BoxFuture<'static, Result<(), String>> { Box::pin(async move { Ok(taker.run(stop).await) }) };
+        let task = move |stop| -> BoxFuture<'static, Result<(), String>> {
+            Box::pin(async move {
+                taker.run(stop).await;
+                Ok(())
+            })
+        };
         Ok(Source { routes: Router::new(), task: Some(Box::new(task)) })
     }
 }

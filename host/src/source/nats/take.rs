@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{AckKind, Message};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,6 +22,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const HOLD: Duration = Duration::from_secs(30);
 /// The broker is told this often that held messages are still worked on: less than any `ack_wait`.
 const PROGRESS_EVERY: Duration = Duration::from_secs(4);
+/// A message that is given back is handed out again after this: not at once to the host that gives it back because it stops.
+const GIVE_BACK: AckKind = AckKind::Nak(Some(Duration::from_millis(200)));
 /// How long the last answers may take on their way.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -86,7 +88,12 @@ impl Taker {
                 break Err(NatsError::Pull(error.to_string()));
             }
         };
+        let not_begun = batches.next().now_or_never().flatten().unwrap_or_default();
         drop(batches);
+        // Else they would come again only after `ack_wait`, behind newer ones.
+        for message in not_begun.into_iter().flatten() {
+            self.answer(&message, GIVE_BACK).await;
+        }
         // What does not get through in time comes again, and its events are recognised.
         if !matches!(tokio::time::timeout(FLUSH_TIMEOUT, client.flush()).await, Ok(Ok(()))) {
             warn!(source = %self.cx.name, "The last answers may not have reached NATS; their messages come again as duplicates.");
@@ -108,7 +115,7 @@ impl Taker {
             let kind = match (taken, verdict) {
                 (true, Verdict::Taken) => AckKind::Ack,
                 (true, Verdict::Unreadable) => AckKind::Term,
-                (false, _) => AckKind::Nak(None),
+                (false, _) => GIVE_BACK,
             };
             self.answer(message, kind).await;
         }
