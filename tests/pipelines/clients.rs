@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::harness::{PASSWORD, Place, Running, SECRET, group};
 use crate::system::PATIENCE;
 
+/// Headers, a body, how many events are in it.
+type Post<'a> = (&'a [(&'a str, &'a str)], Vec<u8>, usize);
+
 fn gzip(body: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body.as_bytes()).unwrap();
@@ -46,7 +49,7 @@ async fn every_clients_form_is_taken_in_and_told_apart_from_a_repeat() {
     let record = json!({"timeUnixNano": "1764000000000000000", "body": {"stringValue": event(4).to_string()},
         "attributes": [{"key": "log.file.name", "value": {"stringValue": "alerts.ndjson"}}]});
     let edge = [("x-ilert-event-type", "alert-created"), ("x-ilert-alert-id", "5"), ("x-ilert-edge-item-id", "99")];
-    let posts: [(&[(&str, &str)], Vec<u8>, usize); 5] = [
+    let posts: [Post; 5] = [
         (&vector, lines, 2),
         (&fluent, gzip(&json!([dated]).to_string()), 1),
         (&otel, gzip(&otlp(&[record])), 1),

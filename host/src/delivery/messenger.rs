@@ -100,7 +100,9 @@ impl fmt::Debug for Signed {
 }
 
 /// What the answer of a request is read with: of the very plugin that wrote it.
-pub struct Continuation {
+pub struct Continuation(Box<Kept>);
+
+struct Kept {
     plugin: Plugin,
     sending: Sending,
     /// What the plugin may not see in the answer.
@@ -109,7 +111,7 @@ pub struct Continuation {
 
 impl fmt::Debug for Continuation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Continuation(step {})", self.sending.step)
+        write!(f, "Continuation(step {})", self.0.sending.step)
     }
 }
 
@@ -138,7 +140,7 @@ impl Messenger {
     /// Has the plugin read an answer. Where none came, nothing is to be read: the message may be sent again, from [`Messenger::begin`], with
     /// the same [`MessageContext::key`].
     pub fn resume(&self, continuation: Continuation, answer: http::Response<Vec<u8>>, cx: &MessageContext) -> Result<Step, Reason> {
-        let Continuation { plugin, sending, scrub } = continuation;
+        let Kept { plugin, sending, scrub } = *continuation.0;
         let mut answer = kept(answer);
         scrub.clean(&mut answer);
         let (status, hint) = (answer.status.to_string(), answers::retry_after_ms(&answer.headers, cx.now));
@@ -160,7 +162,7 @@ impl Messenger {
             Refused::ByPlugin(reason) | Refused::ByEgress(reason) => reason,
         })?;
         let request = outgoing.into_http().map_err(|error| reason("egress", error.to_string(), ""))?;
-        Ok(Step::Send(Signed(request), Continuation { plugin, sending, scrub }))
+        Ok(Step::Send(Signed(request), Continuation(Box::new(Kept { plugin, sending, scrub }))))
     }
 }
 
