@@ -8,8 +8,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use incident_sink::embed::{Document, Event, Format, Host, Options, Plan};
-use incident_sink::event::{Kind, Priority};
+use incident_sink::embed::{Document, Event, Format, Host, Kind, Options, Plan, Priority};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 

@@ -8,8 +8,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use incident_sink::embed::{Begun, Clock, Event, Item, MessageContext, Messenger, Outcome, Reason, Step};
-use incident_sink::event::Kind;
+use incident_sink::embed::{Begun, Clock, Event, Item, Kind, MessageContext, Messenger, Outcome, Reason, Step};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -45,7 +44,7 @@ fn fault(reason: Reason) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    incident_sink::delivery::http::install_crypto();
+    incident_sink::embed::install_crypto();
     let component = std::fs::read(std::env::var("DINGTALK_PLUGIN")?)?;
     let outcome = run(component, std::env::var("DINGTALK_URL")?, std::env::var("DINGTALK_SECRET")?).await?;
     println!("{outcome:?}");

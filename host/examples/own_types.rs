@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use incident_sink::embed::{
-    Attempt, Document, Draft, Event, Format, Healthcheck, Host, IncidentSink, Item, MessageContext, Options, Outcome, Plan, Prepared,
+    Attempt, Document, Draft, Event, Format, Healthcheck, Host, IncidentSink, Item, Kind, MessageContext, Options, Outcome, Plan, Prepared,
     Profile, Reason, SinkConfig, SinkContext, Source, SourceConfig, SourceContext, SourceScope,
 };
-use incident_sink::event::Kind;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;

@@ -9,8 +9,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use futures_util::{SinkExt, stream};
-use incident_sink::embed::{Clock, Event, EventStatus, PipeOptions, SinkContext, SinkPipe, Tracked, plugin_connector};
-use incident_sink::event::Kind;
+use incident_sink::embed::{Clock, Event, EventStatus, Kind, PipeOptions, SinkContext, SinkPipe, Tracked, plugin_connector};
 use jiff::Timestamp;
 use serde_json::json;
 use tower::{Service, ServiceExt};

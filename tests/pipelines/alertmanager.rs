@@ -1,11 +1,12 @@
-//! Debian's Alertmanager, with the config that the documents show, from its API to the chat.
+//! Debian's Alertmanager and a host, with the configs that the documents show, from its API to the chat.
 
 use std::process::Command;
 
 use incident_sink::simulator::dingtalk::DingTalk;
 use serde_json::{Value, json};
 
-use crate::harness::{Place, SECRET, group};
+use crate::documents::shown;
+use crate::harness::group;
 use crate::system::{Daemon, PATIENCE, free_address, program};
 
 /// The documents' config, led to a host and made quicker.
@@ -47,13 +48,7 @@ async fn an_alert_that_fires_and_ends_is_told_of_twice_however_often_it_is_repea
     let Some(alertmanager) = program("prometheus-alertmanager") else { return };
     incident_sink::delivery::http::install_crypto();
     let group = group().await;
-    let place = Place::new(&format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[plugins.dingtalk]\npath = \"{{plugin}}\"\n\
-         [sources.alertmanager]\ntype = \"alertmanager_webhook\"\ntoken = \"t0ken\"\n\
-         [connectors.ops]\ntype = \"dingtalk\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\nlanguage = \"en\"\n\
-         [[actions]]\nconnector = \"ops\"\nalert_sources = [\"ops\"]\n",
-        group.url_of("ops").unwrap()
-    ));
+    let place = shown("alertmanager.toml", &group, &[("{ env = \"ALERTMANAGER_TOKEN\" }", "\"t0ken\"")]);
     let host = place.start();
     let url = host.url.replace("/webhooks/ilert", "/webhooks/alertmanager");
     let (folder, address) = (place.0.path(), free_address());

@@ -6,7 +6,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, Place, Running, SECRET, group};
+use crate::documents::shown;
+use crate::harness::{PASSWORD, Running, group};
 use crate::system::PATIENCE;
 
 /// Headers, a body, how many events are in it.
@@ -37,7 +38,7 @@ fn otlp(records: &[Value]) -> String {
 async fn every_clients_form_is_taken_in_and_told_apart_from_a_repeat() {
     incident_sink::delivery::http::install_crypto();
     let group = group().await;
-    let place = Place::with_connector(&group.url_of("ops").unwrap(), SECRET);
+    let place = shown("webhook.toml", &group, &[("{ env = \"ILERT_WEBHOOK_PASSWORD\" }", &format!("{PASSWORD:?}"))]);
     let host = place.start();
     let vector = [("content-type", "application/x-ndjson"), ("content-encoding", "gzip"), ("user-agent", "vector/0.58.0")];
     let lines = gzip(&format!("{}\n{}", event(1), event(2)));
@@ -48,13 +49,16 @@ async fn every_clients_form_is_taken_in_and_told_apart_from_a_repeat() {
         [("content-type", "application/json"), ("content-encoding", "gzip"), ("user-agent", "OpenTelemetry Collector Contrib/0.140.0")];
     let record = json!({"timeUnixNano": "1764000000000000000", "body": {"stringValue": event(4).to_string()},
         "attributes": [{"key": "log.file.name", "value": {"stringValue": "alerts.ndjson"}}]});
+    let zstd = [("content-type", "application/json"), ("content-encoding", "zstd"), ("user-agent", "vector/0.58.0")];
+    let array = zstd::encode_all(json!([event(7), event(8)]).to_string().as_bytes(), 1).unwrap();
     let edge = [("x-ilert-event-type", "alert-created"), ("x-ilert-alert-id", "5"), ("x-ilert-edge-item-id", "99")];
-    let posts: [Post; 5] = [
+    let posts: [Post; 6] = [
         (&vector, lines, 2),
         (&fluent, gzip(&json!([dated]).to_string()), 1),
         (&otel, gzip(&otlp(&[record])), 1),
         (&edge, json!({"summary": "number 5"}).to_string().into_bytes(), 1),
         (&[("content-type", "application/json")], json!([event(6), "no event"]).to_string().into_bytes(), 1),
+        (&zstd, array, 2),
     ];
     for (headers, body, events) in posts {
         let (status, report) = post(&host, headers, body.clone()).await;
@@ -62,7 +66,7 @@ async fn every_clients_form_is_taken_in_and_told_apart_from_a_repeat() {
         let (status, report) = post(&host, headers, body).await;
         assert_eq!((status, &report["accepted"], &report["duplicates"]), (202, &json!(0), &json!(events)), "{report}");
     }
-    let shown = group.wait_for("ops", 6, PATIENCE).await.unwrap();
+    let shown = group.wait_for("ops", 8, PATIENCE).await.unwrap();
     for (n, shown) in shown.iter().enumerate() {
         assert!(shown.title.contains(&format!("number {}", n + 1)), "{shown:?}");
     }

@@ -1,8 +1,10 @@
-//! The config files under `docs/` are what they say.
+//! The config files under `docs/` are what they say; other tests here run those that can be run.
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Place, component, worked};
+use incident_sink::simulator::dingtalk::DingTalk;
+
+use crate::harness::{Place, SECRET, component, worked};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pipelines")
@@ -10,6 +12,22 @@ fn folder() -> PathBuf {
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(folder().join(name)).unwrap()
+}
+
+/// A documented config, led to a simulated group and to free ports. Each change is a part of the text, and what stands there instead.
+pub(crate) fn shown(name: &str, group: &DingTalk, changes: &[(&str, &str)]) -> Place {
+    let (url, secret) = (format!("{:?}", group.url_of("ops").unwrap()), format!("{SECRET:?}"));
+    let always = [
+        ("listen = \"127.0.0.1:8740\"", "listen = \"127.0.0.1:0\""),
+        ("plugins/dingtalk.wasm", "{plugin}"),
+        ("{ env = \"DINGTALK_OPS_URL\" }", &*url),
+        ("{ env = \"DINGTALK_OPS_SECRET\" }", &*secret),
+    ];
+    let text = always.iter().chain(changes).fold(read(name), |text, (old, new)| {
+        assert!(text.contains(old), "{name} has no {old}");
+        text.replace(old, new)
+    });
+    Place::new(&(text + "[admin]\nlisten = \"127.0.0.1:0\"\n[connectors.ops.delivery]\npace = \"none\"\n"))
 }
 
 /// The blocks of a language in a Markdown text.

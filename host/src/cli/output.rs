@@ -39,6 +39,7 @@ pub(super) fn say_either(json: bool, value: &impl Serialize, sentence: impl FnOn
 }
 
 /// Whether standard output is a terminal that wants colours.
+#[cfg(feature = "simulator")]
 pub(super) fn colour() -> bool {
     Paint::of(&io::stdout()).is_on()
 }

@@ -24,6 +24,7 @@ impl Paint {
     pub(super) const ON: Paint = Paint { on: true };
 
     /// Whether anything is coloured.
+    #[cfg(feature = "simulator")]
     pub(super) fn is_on(self) -> bool {
         self.on
     }

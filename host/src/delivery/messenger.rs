@@ -24,6 +24,7 @@ use crate::plugin::{Engine, EngineError, EngineOptions, Limits, LoadError, Plugi
 
 /// Why a connector cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectorError {
     /// The component is no plugin.
     #[error(transparent)]

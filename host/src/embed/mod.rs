@@ -23,11 +23,12 @@ pub use tracked::{EventStatus, Finalizer, Receipt, Tracked, Undelivered};
 pub use crate::clock::Clock;
 pub use crate::config::{Document, Format};
 pub use crate::delivery::delivery_keys::{Delivery, PaceLimit, PaceSetting};
+pub use crate::delivery::http::install_crypto;
 pub use crate::delivery::messenger::{Begun, ConnectorError, Continuation, Messenger, Signed, Step, plugin_connector};
 pub use crate::delivery::{
     Attempt, Healthcheck, IncidentSink, Item, MessageContext, Outcome, Pace, Prepared, Profile, SinkConfig, SinkContext,
 };
-pub use crate::event::Event;
+pub use crate::event::{Event, Image, Kind, Link, Named, Person, Priority, Responder, Status};
 pub use crate::host::{Control, Host, HostError, Options, Plan};
 pub use crate::intake::{Intake, IntakeError};
 pub use crate::outbox::{Draft, Outbox, OutboxConfig, Reason, Taken};

@@ -25,6 +25,7 @@ pub enum EventStatus {
 
 /// Why an event was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Undelivered {
     /// It was refused, or became too old.
     #[error("the event was given up: {} ({})", .0.text, .0.code)]
