@@ -67,11 +67,15 @@ async fn publish(context: &jetstream::Context, payload: String, id: Option<&str>
     context.publish_with_headers("ilert.alerts", headers, payload.into()).await.unwrap().await.unwrap();
 }
 
-/// The numbers of the events that the group has read, in order.
+/// The names of the events that the group has read, in order.
 fn read(group: &DingTalk) -> Vec<String> {
     let number = |text: String| Some(text.split_once('<')?.1.split_once('>')?.0.to_owned());
     let texts = group.messages("ops").into_iter().map(|shown| shown.raw.to_string().replace("&lt;", "<").replace("&gt;", ">"));
     texts.map(|text| number(text.clone()).unwrap_or(text)).collect()
+}
+
+fn numbers(group: &DingTalk) -> Vec<usize> {
+    read(group).iter().map(|number| number.parse().unwrap()).collect()
 }
 
 /// Waits until the broker has an answer to every message.
@@ -121,7 +125,7 @@ async fn what_was_published_is_delivered_once_whoever_ends_in_between() {
     }
     group.wait_for("ops", 60, PATIENCE).await.unwrap();
     // What was not taken in when the host was killed comes again behind newer messages.
-    let mut found: Vec<usize> = read(&group).iter().map(|number| number.parse().unwrap()).collect();
+    let mut found = numbers(&group);
     found.sort_unstable();
     assert_eq!(found, (0..60).collect::<Vec<_>>());
     // Answers that a kill kept from the broker are given when it hands the messages out again.
@@ -154,4 +158,30 @@ async fn a_repeated_message_id_is_one_event_and_what_cannot_be_read_is_a_dead_le
     let text = worked(&place.run(&["dead-letters", "list"]));
     assert!(text.contains("subject ilert.alerts: line 1, column"), "{text}");
     all_answered(&context).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_a_backlog_leaves_no_message_behind_newer_ones() {
+    let Some(broker) = Broker::new() else { return };
+    let group = group().await;
+    let _server = broker.start();
+    let context = broker.connect().await;
+    make_stream(&context).await;
+    let place = broker.place(&group);
+    let mut published = 0;
+    for _ in 0..2 {
+        for _ in 0..400 {
+            publish(&context, event(published), None).await;
+            published += 1;
+        }
+        let before = group.messages("ops").len() as u64;
+        let host = place.start();
+        group.wait_for("ops", before + 1, PATIENCE).await.unwrap();
+        let (code, log) = host.stop();
+        assert_eq!(code, 0, "{log}");
+    }
+    let host = place.start();
+    group.wait_for("ops", published as u64, PATIENCE).await.unwrap();
+    assert_eq!(numbers(&group), (0..published).collect::<Vec<_>>());
+    host.stop();
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::pull::{self, Stream};
+use async_nats::connection::State;
+use async_nats::jetstream::consumer::pull::{self, Batch};
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr, jetstream};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::NatsConfig;
@@ -14,8 +16,10 @@ use crate::secret::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A pull request that brings nothing for so long is made anew.
 const EXPIRES: Duration = Duration::from_secs(30);
-/// The server shows that it lives at least this often while there is nothing to tell.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often the server has to show that it lives; three times silent, it is taken for lost.
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// How often is looked whether the connection is there again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why nothing can be pulled. No text holds the URL.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +47,47 @@ pub(super) fn addresses(url: &Secret) -> Result<Vec<ServerAddr>, String> {
     if found.is_empty() || !found.iter().all(known) { Err(wrong) } else { Ok(found) }
 }
 
+/// A consumer, and the connection that it is asked over.
+pub(super) struct Connection {
+    consumer: PullConsumer,
+    client: Client,
+    /// Changes when the connection is lost, and requests with it.
+    pub(super) lost: watch::Receiver<()>,
+    batch: usize,
+}
+
+impl Connection {
+    /// Connects, and makes the consumer where there is none.
+    pub(super) async fn begin(config: &NatsConfig, source: &str) -> Result<Connection, NatsError> {
+        let (losses, lost) = watch::channel(());
+        let client = connect(config, source, losses).await?;
+        Ok(Connection { consumer: consumer(&client, config).await?, client, lost, batch: config.batch })
+    }
+
+    /// Waits until it is connected. Cancel-safe.
+    pub(super) async fn connected(&mut self) {
+        while self.client.connection_state() != State::Connected {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.lost.mark_unchanged();
+    }
+
+    /// Asks for messages: as many as are there, up to a batch; where there are none, for a while. One request at a time, and no message
+    /// unasked, so that none is left on its way when its request has ended.
+    pub(super) async fn pull(&self) -> Result<Batch, NatsError> {
+        let request = self.consumer.batch().max_messages(self.batch).expires(EXPIRES).messages();
+        request.await.map_err(|error| NatsError::Pull(error.to_string()))
+    }
+
+    /// Sends what is still in memory.
+    pub(super) async fn flush(&self) -> Result<(), NatsError> {
+        self.client.flush().await.map_err(|error| NatsError::Pull(error.to_string()))
+    }
+}
+
 /// Connects. The client connects again by itself while it lives.
-pub(super) async fn connect(config: &NatsConfig, source: &str) -> Result<Client, NatsError> {
-    let mut options = ConnectOptions::new().name("incident-sink").connection_timeout(CONNECT_TIMEOUT);
+async fn connect(config: &NatsConfig, source: &str, losses: watch::Sender<()>) -> Result<Client, NatsError> {
+    let mut options = ConnectOptions::new().name("incident-sink").connection_timeout(CONNECT_TIMEOUT).ping_interval(PING_EVERY);
     if let Some(credentials) = &config.credentials {
         options = options.credentials(credentials.expose()).map_err(NatsError::Credentials)?;
     }
@@ -61,6 +103,9 @@ pub(super) async fn connect(config: &NatsConfig, source: &str) -> Result<Client,
     let source = source.to_owned();
     options = options.event_callback(move |event| {
         tell(&source, &event);
+        if matches!(event, Event::Disconnected) {
+            losses.send_replace(());
+        }
         async {}
     });
     options.connect(addresses).await.map_err(NatsError::Connect)
@@ -82,8 +127,7 @@ fn tell(source: &str, event: &Event) {
     }
 }
 
-/// The messages of the consumer, which is made where there is none.
-pub(super) async fn messages(client: &Client, config: &NatsConfig) -> Result<Stream, NatsError> {
+async fn consumer(client: &Client, config: &NatsConfig) -> Result<PullConsumer, NatsError> {
     let stream = jetstream::new(client.clone()).get_stream(&config.stream).await;
     let stream = stream.map_err(|error| NatsError::Stream(config.stream.clone(), error))?;
     let wanted = pull::Config {
@@ -101,8 +145,7 @@ pub(super) async fn messages(client: &Client, config: &NatsConfig) -> Result<Str
     if made.config.ack_policy != AckPolicy::Explicit {
         return Err(NatsError::AckPolicy(config.consumer.clone()));
     }
-    let messages = consumer.stream().max_messages_per_batch(config.batch).expires(EXPIRES).heartbeat(HEARTBEAT).messages();
-    messages.await.map_err(|error| failed(error.to_string()))
+    Ok(consumer)
 }
 
 #[cfg(test)]

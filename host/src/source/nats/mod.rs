@@ -4,8 +4,8 @@
 //! any point means that it comes again, and its events are recognised. What cannot be read is kept as a dead letter and terminated at the
 //! broker; while the outbox is unavailable, messages are held for a while, then given back. Several hosts may share one consumer.
 //!
-//! Messages are taken in as the broker hands them out. What one host had and did not answer, because it or the broker ended, comes again
-//! after `ack_wait`, behind newer messages: who needs the order kept even then makes the consumer with `max_ack_pending = 1`.
+//! Messages are taken in as the broker hands them out. What one host had and did not answer, because it or the broker was killed, comes
+//! again after `ack_wait`, behind newer messages: who needs the order kept even then makes the consumer with `max_ack_pending = 1`.
 
 mod connect;
 mod take;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{AckKind, Message};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::NatsConfig;
-use super::connect::{self, NatsError};
+use super::connect::{Connection, NatsError};
 use crate::event::Event;
 use crate::event::body::{self, MAX_BODY};
 use crate::event::ilert::EdgeHeaders;
@@ -22,8 +22,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const HOLD: Duration = Duration::from_secs(30);
 /// The broker is told this often that held messages are still worked on: less than any `ack_wait`.
 const PROGRESS_EVERY: Duration = Duration::from_secs(4);
+/// How long nothing has to come until nothing is on its way any more.
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
 /// A message that is given back is handed out again after this: not at once to the host that gives it back because it stops.
-const GIVE_BACK: AckKind = AckKind::Nak(Some(Duration::from_millis(200)));
+const GIVE_BACK: AckKind = AckKind::Nak(Some(Duration::from_secs(1)));
 /// How long the last answers may take on their way.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -66,39 +68,47 @@ impl Taker {
         }
     }
 
-    /// Over one connection; `Ok` when it was told to stop. A batch that was begun is finished.
+    /// Over one connection; `Ok` when it was told to stop.
     async fn consume(&self, stop: &CancellationToken, pulled: &mut usize) -> Result<(), NatsError> {
-        let begin = async {
-            let client = connect::connect(&self.config, &self.cx.name).await?;
-            let messages = connect::messages(&client, &self.config).await?;
-            Ok((client, messages.ready_chunks(self.config.batch)))
-        };
-        let Some(begun) = stop.run_until_cancelled(begin).await else { return Ok(()) };
-        let (client, mut batches) = begun?;
+        let Some(begun) = stop.run_until_cancelled(Connection::begin(&self.config, &self.cx.name)).await else { return Ok(()) };
+        let mut connection = begun?;
         info!(source = %self.cx.name, stream = self.config.stream, consumer = self.config.consumer, "Pulling messages of NATS.");
-        let ended = loop {
-            let Some(batch) = stop.run_until_cancelled(batches.next()).await else { break Ok(()) };
-            let Some(batch) = batch else { break Err(NatsError::Pull("the consumer's messages ended".to_owned())) };
-            let mut failed = None;
-            let messages: Vec<Message> =
-                batch.into_iter().filter_map(|message| message.map_err(|error| failed = Some(error)).ok()).collect();
-            *pulled += messages.len();
-            self.take(messages, stop).await;
-            if let Some(error) = failed {
-                break Err(NatsError::Pull(error.to_string()));
-            }
-        };
-        let not_begun = batches.next().now_or_never().flatten().unwrap_or_default();
-        drop(batches);
-        // Else they would come again only after `ack_wait`, behind newer ones.
-        for message in not_begun.into_iter().flatten() {
-            self.answer(&message, GIVE_BACK).await;
+        let mut ended = Ok(());
+        while ended.is_ok() && !stop.is_cancelled() {
+            ended = self.pull(&mut connection, stop, pulled).await;
         }
         // What does not get through in time comes again, and its events are recognised.
-        if !matches!(tokio::time::timeout(FLUSH_TIMEOUT, client.flush()).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(FLUSH_TIMEOUT, connection.flush()).await, Ok(Ok(()))) {
             warn!(source = %self.cx.name, "The last answers may not have reached NATS; their messages come again as duplicates.");
         }
         ended
+    }
+
+    /// One request to its end. When it is to stop, or the connection was lost, what the broker has handed out already is taken in first: it
+    /// would come again only after `ack_wait`, behind newer messages.
+    async fn pull(&self, connection: &mut Connection, stop: &CancellationToken, pulled: &mut usize) -> Result<(), NatsError> {
+        let Some(()) = stop.run_until_cancelled(connection.connected()).await else { return Ok(()) };
+        let mut chunks = connection.pull().await?.ready_chunks(self.config.batch);
+        let mut ending = false;
+        loop {
+            let chunk = tokio::select! {
+                chunk = chunks.next() => chunk,
+                () = tokio::time::sleep(ON_ITS_WAY), if ending => None,
+                () = stop.cancelled(), if !ending => { ending = true; continue }
+                _ = connection.lost.changed(), if !ending => { ending = true; continue }
+            };
+            let Some(chunk) = chunk else { return Ok(()) };
+            let mut failed = Ok(());
+            let messages: Vec<Message> = chunk
+                .into_iter()
+                .filter_map(|message| message.map_err(|error| failed = Err(NatsError::Pull(error.to_string()))).ok())
+                .collect();
+            *pulled += messages.len();
+            if !messages.is_empty() {
+                self.take(messages, stop).await;
+            }
+            failed?;
+        }
     }
 
     /// One commit, then the answers.
