@@ -19,6 +19,11 @@ use incident_sink::outbox::sqlite::{SqliteConfig, SqliteOutbox};
 use incident_sink::outbox::{Incoming, Outbox};
 use tokio::sync::oneshot;
 
+/// As in the program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Parser)]

@@ -18,6 +18,11 @@ use incident_sink_dingtalk::contract::sink::Guest as _;
 use self::reused::Reused;
 use self::samples::{NOW, host, native, secrets};
 
+/// As in the program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds that each case gets.
 const ROUNDS: usize = 80;
 /// Calls in a round.

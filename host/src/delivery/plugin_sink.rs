@@ -295,7 +295,8 @@ impl PluginSink {
         plugin.resume(&split.split.config, &sending.continuation, answer, &self.context(cx))
     }
 
-    /// Twice where it did not get the time, since the answer cannot be had again. Others get their turn in between. Cancel-safe.
+    /// Twice where it did not get the time, since the answer cannot be had again. In between others have as much time as the plugin took, so that
+    /// no message of theirs meets both. Cancel-safe.
     async fn resume_patiently(
         &self,
         plugin: &Plugin,
@@ -305,7 +306,7 @@ impl PluginSink {
     ) -> Result<wit::Step, Reason> {
         let step = match self.resume(plugin, sending, answer, cx) {
             Err(CallError::Busy | CallError::Deadline { .. }) => {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(plugin.limits().deadline.0).await;
                 self.resume(plugin, sending, answer, cx)
             }
             step => step,

@@ -268,38 +268,51 @@ pub struct Event {
     /// Where the incident stands after the event.
     pub status: Status,
     /// How urgent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     /// 1 (worst) to 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<u8>,
     /// One line.
     pub summary: String,
     /// Many lines; markdown is allowed by iLert.
     pub details: String,
     /// The monitoring tool's own key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_key: Option<String>,
     /// Where iLert got it from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_source: Option<Named>,
     /// Who is asked in which order.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub escalation_policy: Option<Named>,
     /// Who has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<Person>,
     /// Everybody asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub responders: Vec<Responder>,
     /// Who caused the event, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Person>,
     /// The comment of a `comment-added`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Links, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
     /// Images, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
     /// When the incident was reported.
     pub reported_at: Timestamp,
     /// When the event happened.
     pub occurred_at: Timestamp,
     /// The incident's page.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub incident_url: Option<String>,
     /// Whatever else a source knows, for plugins and templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra: Vec<(String, String)>,
 }
 

@@ -31,13 +31,13 @@ pub struct About {
     /// One line.
     pub summary: String,
     /// Its page.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The monitoring tool's own key, which comments need.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert_key: Option<String>,
     /// Where iLert got it from.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert_source: Option<Named>,
 }
 
@@ -254,13 +254,17 @@ pub trait Book: Send + Sync {
 
 /// Whether iLert can be asked about an incident of this id: its ids are numbers, others are stand-ins of sources that know none.
 pub fn is_ilert_id(id: &str) -> bool {
-    let plain = !id.starts_with('0') && id.bytes().all(|byte| byte.is_ascii_digit());
-    plain && id.parse::<i64>().is_ok()
+    number(id).is_some()
 }
 
-/// Whether an event tells where an incident of iLert's stands.
-pub(super) fn tells(event: &Event) -> bool {
-    event.kind != Kind::Test && is_ilert_id(&event.incident_id)
+fn number(id: &str) -> Option<i64> {
+    let plain = !id.starts_with('0') && id.bytes().all(|byte| byte.is_ascii_digit());
+    id.parse().ok().filter(|_| plain)
+}
+
+/// The number of the incident of iLert's that an event tells of, if it does.
+pub(super) fn told_of(event: &Event) -> Option<i64> {
+    if event.kind == Kind::Test { None } else { number(&event.incident_id) }
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ fn prepare(path: &Path) -> Result<Connection, Fault> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     // Only the writer checkpoints, and looks at what comes of it: SQLite's own checkpoints swallow a failed sync.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    steady_plans(&db)?;
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -72,11 +73,18 @@ fn prepare(path: &Path) -> Result<Connection, Fault> {
     Ok(db)
 }
 
+/// Keeps a statement's plan for all values. Otherwise SQLite looks at each value for a better one, which compiles the statement anew.
+fn steady_plans(db: &Connection) -> Result<(), Fault> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 /// A connection that moves the log into the file, beside the writer.
 pub(super) fn beside(path: &Path) -> Result<Connection, Fault> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    steady_plans(&db)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(db)
@@ -87,6 +95,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Fault> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    steady_plans(&db)?;
     db.set_prepared_statement_cache_capacity(32);
     Ok(db)
 }

@@ -1,5 +1,6 @@
 //! Where incidents stand, kept up by the events that come in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
@@ -24,22 +25,22 @@ const FORGET_OPEN_MS: i64 = 90 * 86_400_000;
 #[derive(Debug)]
 pub(super) struct Told {
     event: Arc<Event>,
+    /// The incident's number.
+    id: i64,
     about: String,
 }
 
 impl Told {
     /// `None` for an event that tells nothing of an incident of iLert's.
     pub(super) fn of(event: &Arc<Event>) -> Result<Option<Told>, serde_json::Error> {
-        if !book::tells(event) {
-            return Ok(None);
-        }
+        let Some(id) = book::told_of(event) else { return Ok(None) };
         let about = About {
             summary: event.summary.chars().take(500).collect(),
             url: event.incident_url.clone(),
             alert_key: event.alert_key.clone(),
             alert_source: event.alert_source.clone(),
         };
-        Ok(Some(Told { about: serde_json::to_string(&about)?, event: Arc::clone(event) }))
+        Ok(Some(Told { id, about: serde_json::to_string(&about)?, event: Arc::clone(event) }))
     }
 }
 
@@ -59,37 +60,76 @@ struct Known {
     caught_up: Option<UnixMs>,
 }
 
+/// How many of the newest incidents are remembered.
+const NEWEST: usize = 8_192;
+
+/// Which of the newest incidents are on record, so that nothing is searched for when a new one begins: iLert numbers them as they begin.
+#[derive(Debug)]
+pub(super) struct Newest {
+    /// Only those above this one are known.
+    above: i64,
+    on_record: BTreeSet<i64>,
+}
+
+impl Newest {
+    pub(super) fn load(db: &Connection) -> Result<Newest, Fault> {
+        let above: Option<i64> = db.query_row("SELECT max(id) FROM incidents", [], |row| row.get(0))?;
+        Ok(Newest { above: above.unwrap_or(0), on_record: BTreeSet::new() })
+    }
+
+    /// Whether an incident is certainly not on record.
+    fn lacks(&self, id: i64) -> bool {
+        id > self.above && !self.on_record.contains(&id)
+    }
+
+    /// Remembers that an incident may be on record: the transaction that put it there may still fail, and then it is searched for in vain.
+    fn add(&mut self, id: i64) {
+        if id > self.above {
+            self.on_record.insert(id);
+        }
+        while self.on_record.len() > NEWEST {
+            self.above = self.on_record.pop_first().unwrap_or(self.above);
+        }
+    }
+}
+
 /// What the record is kept with, found once for all of a group.
 pub(super) struct Pen<'d> {
     look: CachedStatement<'d>,
+    begin: CachedStatement<'d>,
     write: CachedStatement<'d>,
 }
 
 impl<'d> Pen<'d> {
+    fn find(&mut self, id: i64) -> Result<Option<Known>, Fault> {
+        let known = self.look.query_row([id], |row| {
+            Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? })
+        });
+        Ok(known.optional()?)
+    }
+
     pub(super) fn of(db: &'d Connection) -> Result<Pen<'d>, Fault> {
         Ok(Pen {
             look: db.prepare_cached("SELECT status, occurred_at, caught_up FROM incidents WHERE id = ?1")?,
+            begin: db.prepare_cached(
+                "INSERT INTO incidents (id, status, occurred_at, seen_at, caught_up, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?,
             write: db.prepare_cached(
-                "INSERT INTO incidents (id, status, occurred_at, seen_at, caught_up, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6",
+                "UPDATE incidents SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6 WHERE id = ?1",
             )?,
         })
     }
 }
 
-/// Brings the record up to date, where the event changes anything. One search for each event, one row written for each change of state.
-pub(super) fn note(desk: &Desk<'_>, pen: &mut Pen<'_>, told: &Told, now: UnixMs) -> Result<Noted, Fault> {
+/// Brings the record up to date, where the event changes anything. One search at most for each event, one row written for each change of state.
+pub(super) fn note(desk: &mut Desk<'_>, pen: &mut Pen<'_>, told: &Told, now: UnixMs) -> Result<Noted, Fault> {
     let event = &*told.event;
-    let known = pen
-        .look
-        .query_row([&event.incident_id], |row| {
-            Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? })
-        })
-        .optional()?;
+    let known = if desk.ledger.newest.lacks(told.id) { None } else { pen.find(told.id)? };
     let caught_up = event.extra.iter().any(|(name, _)| name == CAUGHT_UP);
     if known.as_ref().is_some_and(|known| is_old_news(known, event, caught_up, now)) {
         return Ok(Noted::Known);
     }
+    let is_new = known.is_none();
     let was_resolved = known.as_ref().is_some_and(|known| known.status == Status::Resolved);
     let occurred_at = event.occurred_at.as_millisecond();
     // An event that was overtaken by a later one says nothing of the present; the end is the end whenever it is told.
@@ -99,8 +139,9 @@ pub(super) fn note(desk: &Desk<'_>, pen: &mut Pen<'_>, told: &Told, now: UnixMs)
             && (occurred_at >= known.occurred_at || event.status == Status::Resolved)
     });
     if changes {
-        let caught_up = caught_up.then_some(now);
-        pen.write.execute(params![event.incident_id, event.status.as_str(), occurred_at, now, caught_up, told.about])?;
+        let write = if is_new { &mut pen.begin } else { &mut pen.write };
+        write.execute(params![told.id, event.status.as_str(), occurred_at, now, caught_up.then_some(now), told.about])?;
+        desk.ledger.newest.add(told.id);
     }
     rewritten(desk, event, was_resolved, now)
 }
@@ -202,7 +243,7 @@ pub(super) fn last_told(db: &Connection, connector: &str) -> Result<Option<Strin
     let mut rows = statement.query([connector])?;
     while let Some(row) = rows.next()? {
         let event: Event = json(row, 0)?;
-        if book::tells(&event) {
+        if book::told_of(&event).is_some() {
             return Ok(Some(event.incident_id));
         }
     }

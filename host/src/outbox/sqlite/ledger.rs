@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
+use super::incidents::Newest;
 use crate::clock::UnixMs;
 use crate::outbox::ConnectorName;
 
@@ -98,6 +99,8 @@ pub(super) struct Ledger {
     shared: Arc<Tallies>,
     /// The incident that the pruning looked at last.
     pub(super) incidents_pruned_to: i64,
+    /// The newest incidents on record.
+    pub(super) newest: Newest,
     // Of the transaction in progress:
     added: Vec<(Key, Option<UnixMs>)>,
     forgotten: Vec<(Key, UnixMs)>,
@@ -147,7 +150,17 @@ impl Ledger {
         drop(rows);
         drop(statement);
         let shared = Arc::new(Tallies(RwLock::new(tallies)));
-        Ok(Ledger { seen, window_ms, items, shared, incidents_pruned_to: 0, added: Vec::new(), forgotten: Vec::new(), changes: Vec::new() })
+        Ok(Ledger {
+            seen,
+            window_ms,
+            items,
+            shared,
+            incidents_pruned_to: 0,
+            newest: Newest::load(db)?,
+            added: Vec::new(),
+            forgotten: Vec::new(),
+            changes: Vec::new(),
+        })
     }
 
     /// The committed tallies.

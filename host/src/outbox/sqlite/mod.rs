@@ -68,6 +68,8 @@ use crate::telemetry::metrics::OutboxMetrics;
 
 /// The most jobs that wait for the writer; further callers wait in turn.
 const QUEUE: usize = 1_024;
+/// As many events are read on the caller's thread.
+const FEW: usize = 32;
 /// Connections that read.
 const READERS: usize = 4;
 /// A transaction that takes longer means a disk that does not answer: new calls are refused at once rather than queued behind it.
@@ -182,12 +184,14 @@ impl Outbox for SqliteOutbox {
 
     async fn lane(&self, connector: &str) -> Result<LaneState, OutboxError> {
         let (waiting, first) = (self.tallies.of(connector).waiting, self.tallies.first(connector, 1).pop());
-        let connector = connector.to_owned();
-        self.readers.read(move |db| read::lane(db, &connector, waiting, first)).await
+        self.readers.glance(|db| read::lane(db, connector, waiting, first)).await
     }
 
     async fn waiting(&self, connector: &str, limit: usize) -> Result<Vec<Waiting>, OutboxError> {
         let seqs = self.tallies.first(connector, limit.min(read::MAX_WAITING));
+        if seqs.len() <= FEW {
+            return self.readers.glance(|db| read::waiting(db, connector, &seqs)).await;
+        }
         let connector = connector.to_owned();
         self.readers.read(move |db| read::waiting(db, &connector, &seqs)).await
     }
