@@ -1,6 +1,6 @@
 //! A program with ten thousand connectors, a hundred of them busy, against one with only the hundred: start, memory of an idle one, delivery.
 //!
-//! `cargo bench --workspace --bench connectors -- [--connectors 10000] [--busy 100] [--events 20] [--rounds 3]`
+//! `cargo xtask bench connectors -- [--connectors 10000] [--busy 100] [--events 20] [--rounds 3]`
 //!
 //! The real program, the real plugin and the simulated group, on loopback. Rounds alternate; the medians are compared.
 #![allow(clippy::unwrap_used)]
@@ -8,6 +8,9 @@
 #[path = "../../tests/e2e/support.rs"]
 #[allow(dead_code)]
 mod support;
+#[path = "whole/table.rs"]
+#[allow(dead_code)]
+mod table;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +18,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use support::{Scene, until};
+use table::{Compared, Table, median};
 
 #[derive(Parser)]
 struct Args {
@@ -71,10 +75,8 @@ async fn cost(args: &Args, idle: usize) -> Cost {
     Cost { start, memory, rate }
 }
 
-fn median(costs: &[Cost], of: impl Fn(&Cost) -> f64) -> f64 {
-    let mut values: Vec<f64> = costs.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn all(costs: &[Cost], of: impl Fn(&Cost) -> f64) -> Vec<f64> {
+    costs.iter().map(of).collect()
 }
 
 #[tokio::main]
@@ -88,10 +90,20 @@ async fn main() {
         println!("round {round}: start {:.0} and {:.0} ms, {:.0} and {:.0} messages/s", few.start, many.start, few.rate, many.rate);
     }
     let idle = args.connectors.saturating_sub(args.busy).max(1) as f64;
-    let each = (median(&many, |cost| cost.memory) - median(&few, |cost| cost.memory)) / idle;
-    let (start, alone) = (median(&many, |cost| cost.start), median(&few, |cost| cost.start));
-    println!("start with {} connectors: {start:.0} ms (limit 2000), with {}: {alone:.0} ms", args.connectors, args.busy);
-    println!("an idle connector: {each:.0} bytes (limit 4096)");
-    let (among, own) = (median(&many, |cost| cost.rate), median(&few, |cost| cost.rate));
-    println!("{} busy ones: {among:.0} messages/s among {}, {own:.0} alone, ratio {:.2}", args.busy, args.connectors, among / own);
+    let memory = |costs: &[Cost]| median(&all(costs, |cost| cost.memory));
+    let each = (memory(&many) - memory(&few)) / idle / 1024.0;
+    let mut table = Table::default();
+    let start = all(&many, |cost| cost.start);
+    table.figures(&format!("start with {} connectors", args.connectors), &format!("{:.2} s", median(&start) / 1e3), "≤ 2 s");
+    table.figures("memory of an idle connector", &format!("{each:.1} KiB"), "≤ 4 KiB");
+    table.compare(&Compared {
+        name: "busy",
+        less: false,
+        what: &format!("{} busy connectors among {}", args.busy, args.connectors),
+        unit: "messages/s",
+        ours: &all(&many, |cost| cost.rate),
+        against: "the same alone",
+        other: &all(&few, |cost| cost.rate),
+        goal: "≥ 0.9",
+    });
 }

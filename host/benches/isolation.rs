@@ -1,4 +1,4 @@
-//! What one plugin's trouble costs others: `cargo xtask bench --bench isolation`.
+//! What one plugin's trouble costs others: `cargo xtask bench isolation`.
 //!
 //! 1. A plugin that spins, on a runtime with one worker thread: how much later do the messages of another connector arrive? At most one deadline
 //!    later, since that is how long one call holds the worker.
@@ -8,6 +8,8 @@
 
 #[path = "../tests/hostile/stage.rs"]
 mod stage;
+#[path = "whole/table.rs"]
+mod table;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use incident_sink::delivery::upgrade::{InstallOptions, Upgrader, Who};
 use tokio::runtime::{Builder, Runtime};
 
 use self::stage::{Got, Receiver, Stage, chameleon, limits};
+use self::table::{Compared, Table};
 
 /// As in the program.
 #[cfg(feature = "mimalloc")]
@@ -24,8 +27,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     // Receivers have threads of their own: what is measured is the host.
     let outside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    spinning(&outside);
-    swapping(&outside);
+    let mut table = Table::default();
+    spinning(&outside, &mut table);
+    swapping(&outside, &mut table);
 }
 
 fn quantile(times: &mut [Duration], percent: usize) -> Duration {
@@ -46,9 +50,9 @@ fn delays<'a>(got: &'a [Got], emitted: &'a [(String, Instant)]) -> impl Iterator
 }
 
 /// A connector that delivers, for a while alone and for a while beside one whose plugin spins in each of its calls.
-fn spinning(outside: &Runtime) {
+fn spinning(outside: &Runtime, table: &mut Table) {
     let deadline = limits().deadline.0;
-    println!("a plugin that spins, one worker thread, deadline {deadline:?} (and a tick of 10 ms):");
+    let goal = format!("≤ {deadline:?} + 10 ms");
     for behaviour in ["good", "spin-begin", "spin-sign", "spin-resume"] {
         let (good, good_url) = outside.block_on(Receiver::start());
         let (_bad, bad_url) = outside.block_on(Receiver::start());
@@ -75,7 +79,9 @@ fn spinning(outside: &Runtime) {
         let mut times: Vec<Duration> = delays(&good.got(), &emitted).collect();
         let worst = times.iter().max().copied().unwrap_or_default();
         let ([median, p99], count) = ([50, 99].map(|percent| quantile(&mut times, percent)), times.len());
-        println!("  beside {behaviour:<12} {count} messages: median {median:.1?}, p99 {p99:.1?}, worst {worst:.1?}");
+        let what = format!("delay of {count} messages, one worker thread, beside a plugin that does `{behaviour}`");
+        let figures = format!("median {median:.1?}, p99 {p99:.1?}, worst {worst:.1?}");
+        table.figures(&what, &figures, if behaviour == "good" { "" } else { &goal });
     }
 }
 
@@ -94,7 +100,7 @@ const BLOCKS: usize = 10;
 /// Rounds in a time of calm.
 const CALM: usize = 20;
 
-fn swapping(outside: &Runtime) {
+fn swapping(outside: &Runtime, table: &mut Table) {
     let (receiver, url) = outside.block_on(Receiver::start());
     let host = Builder::new_multi_thread().enable_all().build().unwrap();
     let (emitted, took) = host
@@ -132,8 +138,17 @@ fn swapping(outside: &Runtime) {
         *p99 = quantile(&mut times, 99);
         println!("{kind}: {} messages, median {median:.1?}, p99 {:.1?}", times.len(), *p99);
     }
-    let ratio = p99[1].as_secs_f64() / p99[0].as_secs_f64();
-    println!("{} swaps in {took:.1?}, {} of {} messages: p99 {ratio:.2} times as long", BLOCKS * 10, got.len(), emitted.len() * LANES);
+    println!("{} swaps in {took:.1?}, {} of {} messages", BLOCKS * 10, got.len(), emitted.len() * LANES);
+    table.compare(&Compared {
+        name: "swap",
+        less: true,
+        what: &format!("p99 of the delay during {} swaps, 500 messages/s", BLOCKS * 10),
+        unit: "ms",
+        ours: &[p99[1].as_secs_f64() * 1e3],
+        against: "calm between them",
+        other: &[p99[0].as_secs_f64() * 1e3],
+        goal: "≤ 2",
+    });
 }
 
 async fn round(stage: &Stage, names: &[&str], kind: &str, emitted: &mut Vec<(String, Instant)>) {

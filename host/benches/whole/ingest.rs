@@ -17,6 +17,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
     }
     let line = |name, against, other, goal| Compared {
         name,
+        less: false,
         what: "durable ingest, 64 connections, 500-byte events",
         unit: "events/s",
         ours: &ours,

@@ -1,9 +1,10 @@
 //! The whole program against the limits of the machine: `cargo bench --workspace --bench whole -- [--short] [ROW…]`.
 //!
 //! Every row compares two things measured in the same run: rounds alternate, medians are compared, the spread is that of the rounds' ratios.
-//! Rows: `ingest`, `path`, `latency`, `start`, `memory`, `digest`, `growth`. Needs nginx and wrk (`cargo xtask bench` installs them on Debian).
+//! Rows: `enqueue`, `ingest`, `path`, `latency`, `start`, `memory`, `digest`, `growth`. Needs nginx and wrk (`cargo xtask bench` installs them on Debian).
 
 mod digest;
+mod enqueue;
 mod growth;
 mod http;
 mod ingest;
@@ -14,6 +15,7 @@ mod path;
 mod raw_log;
 mod stage;
 mod start;
+mod store;
 mod table;
 mod wrk;
 
@@ -23,8 +25,19 @@ use clap::Parser;
 
 use table::Table;
 
+/// What the short form is held against.
+const KEPT: &str = include_str!("short.toml");
+
+/// As in the program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Any error: a benchmark that cannot measure ends with its text.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the short form measures: what needs no minutes.
+const SHORT: [&str; 4] = ["enqueue", "ingest", "path", "digest"];
 
 #[derive(Parser)]
 pub(crate) struct Args {
@@ -46,8 +59,7 @@ pub(crate) struct Args {
 
 impl Args {
     fn wants(&self, row: &str) -> bool {
-        // The short form keeps to what needs no minutes.
-        let all = if self.short { ["ingest", "path", "digest"].contains(&row) } else { true };
+        let all = if self.short { SHORT.contains(&row) } else { true };
         if self.rows.is_empty() { all } else { self.rows.iter().any(|name| name == row) }
     }
 
@@ -65,27 +77,40 @@ impl Args {
 #[tokio::main]
 async fn main() -> Result<ExitCode, Failure> {
     let args = Args::parse();
+    let table = measure(&args).await?;
+    if !args.short || table.holds(KEPT)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("once more, since something else may have been busy on this machine:");
+    Ok(if measure(&args).await?.holds(KEPT)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures what is wanted.
+async fn measure(args: &Args) -> Result<Table, Failure> {
     let mut table = Table::default();
+    if args.wants("enqueue") {
+        enqueue::measure(args, &mut table).await?;
+    }
     if args.wants("ingest") {
-        ingest::measure(&args, &mut table).await?;
+        ingest::measure(args, &mut table).await?;
     }
     if args.wants("path") {
-        path::measure(&args, &mut table).await?;
+        path::measure(args, &mut table).await?;
     }
     if args.wants("latency") {
-        latency::measure(&args, &mut table).await?;
+        latency::measure(args, &mut table).await?;
     }
     if args.wants("start") {
-        start::measure(&args, &mut table).await?;
+        start::measure(args, &mut table).await?;
     }
     if args.wants("memory") {
         memory::measure(&mut table).await?;
     }
     if args.wants("digest") {
-        digest::measure(&args, &mut table)?;
+        digest::measure(args, &mut table)?;
     }
     if args.wants("growth") {
-        growth::measure(&args, &mut table).await?;
+        growth::measure(args, &mut table).await?;
     }
-    Ok(if args.short && !table.holds(include_str!("short.toml"))? { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(table)
 }

@@ -27,6 +27,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
     }
     table.compare(&Compared {
         name: "path",
+        less: false,
         what: "whole path, 1,000 connectors, until the last message is delivered",
         unit: "events/s",
         ours: &ours,
@@ -36,6 +37,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
     });
     table.compare(&Compared {
         name: "path-cpu",
+        less: true,
         what: "CPU time of the whole path",
         unit: "µs/event",
         ours: &our_cpu,

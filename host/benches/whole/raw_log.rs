@@ -1,4 +1,4 @@
-//! A raw append log behind the same HTTP server: takes a body, appends it, answers 202 after the group's sync.
+//! What the outbox is measured against: a raw append log that syncs once a group, and the same behind our HTTP server, which answers 202 after the sync.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 
 use crate::Failure;
 
-type Record = (Bytes, oneshot::Sender<()>);
+/// What is appended, and whom to tell when it is synced.
+pub(crate) type Record = (Bytes, oneshot::Sender<()>);
 
-/// Starts it in this process; returns its port. It ends with the process.
-pub(crate) async fn serve(folder: &Path) -> Result<u16, Failure> {
+/// Starts a log; it ends when nobody can send to it any more.
+pub(crate) fn open(folder: &Path) -> Result<mpsc::Sender<Record>, Failure> {
     let file = File::create(folder.join("raw.log"))?;
     let (log, inbox) = mpsc::channel::<Record>();
     std::thread::spawn(move || {
@@ -26,6 +27,12 @@ pub(crate) async fn serve(folder: &Path) -> Result<u16, Failure> {
             eprintln!("raw log: {error}");
         }
     });
+    Ok(log)
+}
+
+/// Starts one behind HTTP in this process; returns its port. It ends with the process.
+pub(crate) async fn serve(folder: &Path) -> Result<u16, Failure> {
+    let log = open(folder)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let routes = Router::new().route("/webhooks/ilert", post(take)).with_state(log);

@@ -1,12 +1,11 @@
-//! Lines of the table, and what they are held against.
+//! Lines of the table, which `cargo xtask bench` collects from all benchmarks, and what they are held against.
 
 use std::collections::BTreeMap;
-
-use crate::Failure;
 
 /// What was measured so far; a line is printed as soon as it is known.
 #[derive(Default)]
 pub(crate) struct Table {
+    /// Of each comparison: how many times better than the other we are, which is less than one where the other is better.
     ratios: BTreeMap<String, f64>,
 }
 
@@ -14,6 +13,8 @@ pub(crate) struct Table {
 pub(crate) struct Compared<'a> {
     /// The line's name, also in `short.toml`.
     pub(crate) name: &'a str,
+    /// Whether less is better, as it is with time.
+    pub(crate) less: bool,
     /// What is measured, in words.
     pub(crate) what: &'a str,
     /// The unit of both.
@@ -33,7 +34,7 @@ impl Table {
     pub(crate) fn compare(&mut self, line: &Compared<'_>) {
         let ratios: Vec<f64> = line.ours.iter().zip(line.other).map(|(ours, other)| ours / other).collect();
         let ratio = median(line.ours) / median(line.other);
-        let (low, high) = (ratios.iter().copied().fold(f64::INFINITY, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+        let (low, high) = (quantile(&ratios, 0.05), quantile(&ratios, 0.95));
         println!(
             "| {} | {} {} | {}: {} {} | {ratio:.2} ({low:.2}–{high:.2}) | {} |",
             line.what,
@@ -44,7 +45,7 @@ impl Table {
             line.unit,
             line.goal
         );
-        self.ratios.insert(line.name.to_owned(), ratio);
+        self.ratios.insert(line.name.to_owned(), if line.less { ratio.recip() } else { ratio });
     }
 
     /// A line of figures that stand for themselves.
@@ -52,14 +53,16 @@ impl Table {
         println!("| {what} | {figures} | | | {goal} |");
     }
 
-    /// Whether no ratio is twice as bad as the one kept, `name = ratio`, larger being better. Says which one is.
-    pub(crate) fn holds(&self, kept: &str) -> Result<bool, Failure> {
+    /// Whether no comparison is twice as bad as the one kept, `name = how many times better we are`. Says which one is.
+    pub(crate) fn holds(&self, kept: &str) -> Result<bool, toml::de::Error> {
         let kept: BTreeMap<String, f64> = toml::from_str(kept)?;
         let mut holds = true;
         for (name, ratio) in &self.ratios {
             let Some(before) = kept.get(name) else { continue };
             if *ratio < before / 2.0 {
-                eprintln!("{name}: the ratio is {ratio:.3}, less than half of {before:.3}, which it was when it was written down");
+                eprintln!(
+                    "{name}: {ratio:.3} times as good as what it is compared with, less than half of {before:.3}, which `short.toml` keeps"
+                );
                 holds = false;
             }
         }

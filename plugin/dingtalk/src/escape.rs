@@ -29,80 +29,164 @@ fn is_line_end(c: char) -> bool {
 }
 
 /// The visible characters of a text as one line: runs of white space are one space, none at the ends.
-fn one_line(text: &str) -> impl Iterator<Item = char> + '_ {
-    let mut pending = false;
-    let mut started = false;
-    text.chars()
-        .filter(|c| c.is_whitespace() || is_line_end(*c) || !is_invisible(*c))
-        .flat_map(move |c| {
-            if c.is_whitespace() || is_line_end(c) {
-                pending = started;
-                return [None, None];
-            }
-            started = true;
-            let space = core::mem::take(&mut pending).then_some(' ');
-            [space, Some(c)]
-        })
-        .flatten()
+struct Line<'a> {
+    /// What has not been looked at.
+    rest: &'a str,
+    /// Whether the line stops where the text's line does, which is taken then. Otherwise a line's end is white space.
+    stops: bool,
+    /// Whether anything was shown.
+    started: bool,
+    /// Whether white space was passed that is owed before the next character.
+    pending: bool,
 }
+
+impl<'a> Line<'a> {
+    fn of(text: &'a str) -> Line<'a> {
+        Line { rest: text, stops: false, started: false, pending: false }
+    }
+
+    fn first_of(text: &'a str) -> Line<'a> {
+        Line { stops: true, ..Line::of(text) }
+    }
+
+    /// Takes letters and digits, with single spaces between them, that follow one: such runs are most of any text, and nothing in them is
+    /// special. They are at most so many characters, whose number is returned too.
+    fn run(&mut self, max: usize) -> (&'a str, usize) {
+        let bytes = self.rest.as_bytes();
+        let calm = |at: usize| bytes.get(at).map_or(0, |byte| CALM[usize::from(*byte)]);
+        let (mut len, mut chars) = (0, 0);
+        while chars < max {
+            match calm(len) {
+                0 if bytes.get(len) == Some(&b' ') && calm(len + 1) > 0 => len += 1,
+                0 => break,
+                size => len += usize::from(size),
+            }
+            chars += 1;
+        }
+        let (run, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        (run, chars)
+    }
+}
+
+impl Iterator for Line<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            let mut chars = self.rest.chars();
+            let c = chars.next()?;
+            let shown = matches!(c, '!'..='~') || is_calm(c) || !(c.is_whitespace() || is_invisible(c));
+            if shown && core::mem::take(&mut self.pending) {
+                return Some(' ');
+            }
+            self.rest = chars.as_str();
+            if shown {
+                self.started = true;
+                return Some(c);
+            }
+            if self.stops && is_line_end(c) {
+                return None;
+            }
+            self.pending |= self.started && c.is_whitespace();
+        }
+    }
+}
+
+/// Whether a character is always shown, and means nothing to markdown after another one of these.
+fn is_calm(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '\u{4000}'..='\u{9fff}')
+}
+
+/// How many bytes such a character takes, by its first byte; 0 for a byte that begins none.
+const CALM: [u8; 256] = {
+    let mut sizes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        sizes[byte] = match byte as u8 {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => 1,
+            0xe4..=0xe9 => 3,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    sizes
+};
 
 /// Appends one line without markup, for titles and text messages. True if it was cut at `max` characters.
 pub(crate) fn plain(out: &mut String, text: &str, max: usize) -> bool {
     let mut last = ' ';
-    for (n, c) in one_line(text).enumerate() {
-        if n == max {
+    let mut left = max;
+    let mut shown = Line::of(text);
+    while let Some(c) = shown.next() {
+        if left == 0 {
             out.push('…');
             return true;
         }
+        left -= 1;
         part_scheme(out, last, c);
         out.push(c);
         if is_at(c) {
             out.push(BREAK);
         }
         last = c;
+        if is_calm(c) {
+            let (run, chars) = shown.run(left);
+            out.push_str(run);
+            left -= chars;
+        }
     }
     false
 }
 
 /// Appends one line for markdown. True if it was cut at `max` characters.
 pub(crate) fn line(out: &mut String, text: &str, max: usize) -> bool {
-    let mut escaper = Escaper::default();
-    for (n, c) in one_line(text).enumerate() {
-        if n == max {
-            out.push('…');
-            return true;
-        }
-        escaper.push(out, c);
-    }
-    false
+    let mut shown = Line::of(text);
+    let first = shown.next();
+    escaped(out, first, &mut shown, &mut { max })
 }
 
 /// Appends a text of several lines for markdown. True if it was cut at `max` characters or at `max_lines` lines.
 pub(crate) fn block(out: &mut String, text: &str, max: usize, max_lines: usize) -> bool {
     let mut left = max;
     let mut lines = 0;
-    for source in text.split(is_line_end) {
-        let mut shown = one_line(source).peekable();
-        if shown.peek().is_none() {
-            continue;
-        }
-        if lines == max_lines || left == 0 {
-            out.push('…');
-            return true;
-        }
-        if lines > 0 {
-            out.push_str("  \n");
-        }
-        lines += 1;
-        let mut escaper = Escaper::default();
-        for c in shown {
-            if left == 0 {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let mut shown = Line::first_of(rest);
+        if let Some(first) = shown.next() {
+            if lines == max_lines || left == 0 {
                 out.push('…');
                 return true;
             }
-            left -= 1;
-            escaper.push(out, c);
+            if lines > 0 {
+                out.push_str("  \n");
+            }
+            lines += 1;
+            if escaped(out, Some(first), &mut shown, &mut left) {
+                return true;
+            }
         }
+        rest = shown.rest;
+    }
+    false
+}
+
+/// Appends a line, of which `next` was taken already. True if it was cut where nothing is `left`.
+fn escaped(out: &mut String, mut next: Option<char>, shown: &mut Line<'_>, left: &mut usize) -> bool {
+    let mut escaper = Escaper::default();
+    while let Some(c) = next {
+        if *left == 0 {
+            out.push('…');
+            return true;
+        }
+        *left -= 1;
+        escaper.push(out, c);
+        if is_calm(c) {
+            let (run, chars) = shown.run(*left);
+            escaper.copy(out, run);
+            *left -= chars;
+        }
+        next = shown.next();
     }
     false
 }
@@ -114,7 +198,7 @@ pub(crate) fn chars_in(text: &str, columns: usize) -> usize {
         let width = if *c < '\u{1100}' { 1 } else { 2 };
         left.checked_sub(width).inspect(|rest| left = *rest).is_some()
     };
-    one_line(text).take_while(fits).count()
+    Line::of(text).take_while(fits).count()
 }
 
 fn is_at(c: char) -> bool {
@@ -154,6 +238,15 @@ impl Escaper {
             out.push(BREAK);
         }
     }
+
+    /// Appends what follows a letter or digit and needs nothing.
+    fn copy(&mut self, out: &mut String, run: &str) {
+        if let Some(last) = run.chars().next_back() {
+            out.push_str(run);
+            self.digits &= run.bytes().all(|byte| byte.is_ascii_digit());
+            self.last = Some(last);
+        }
+    }
 }
 
 /// Parts what must not follow the last character directly.
@@ -186,10 +279,11 @@ pub(crate) fn href(address: &str) -> Option<String> {
     if !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")) || address.len() > MAX_HREF {
         return None;
     }
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (host, path) = rest.split_at_checked(end)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'_');
-    if host.is_empty() || !host.bytes().all(plain) || path.chars().any(is_invisible) {
+    if host.is_empty() || !host.bytes().all(plain) || (!path.bytes().all(|byte| byte.is_ascii_graphic()) && path.chars().any(is_invisible))
+    {
         return None;
     }
     let mut out = String::with_capacity(address.len());
@@ -223,4 +317,49 @@ pub(crate) fn json_len(text: &str) -> usize {
             _ => 1,
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tests::any::text;
+
+    /// What is shown of a line, said in the plainest way.
+    fn shown(text: &str) -> String {
+        let visible: String = text.chars().filter(|c| c.is_whitespace() || !is_invisible(*c)).collect();
+        visible.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same for markdown, character by character.
+    fn escaped_one_by_one(text: &str, max: usize) -> (String, bool) {
+        let (mut out, mut escaper) = (String::new(), Escaper::default());
+        let shown = shown(text);
+        shown.chars().take(max).for_each(|c| escaper.push(&mut out, c));
+        let cut = shown.chars().count() > max;
+        if cut {
+            out.push('…');
+        }
+        (out, cut)
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_copied_as_characters_would_be(source in prop_oneof![text(10), "[0-9a-z中 .)<&_@:\u{200b}\t-]{0,40}"], max in 0usize..60) {
+            let mut out = String::new();
+            let cut = line(&mut out, &source, max);
+            prop_assert_eq!((out, cut), escaped_one_by_one(&source, max));
+            prop_assert_eq!(Line::of(&source).collect::<String>(), shown(&source));
+        }
+
+        #[test]
+        fn a_block_is_its_lines_that_show_anything(source in prop_oneof![text(10), "[a-z中 \n\r\u{2028}\u{200b}]{0,40}"]) {
+            let mut out = String::new();
+            prop_assert!(!block(&mut out, &source, usize::MAX, usize::MAX));
+            let lines = source.split(is_line_end).filter(|line| is_visible(line));
+            let lines: Vec<String> = lines.map(|line| escaped_one_by_one(line, usize::MAX).0).collect();
+            prop_assert_eq!(out, lines.join("  \n"));
+        }
+    }
 }

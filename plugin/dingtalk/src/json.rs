@@ -124,28 +124,49 @@ impl Writer {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.0.reserve(text.len() + 2);
         self.0.push(b'"');
-        for byte in text.bytes() {
+        let mut rest = text.as_bytes();
+        // Most texts are one run that needs no escape.
+        while let Some(at) = special(rest) {
+            let (run, special) = rest.split_at(at);
+            self.0.extend_from_slice(run);
+            let Some((&byte, after)) = special.split_first() else { break };
             let short = match byte {
-                b'"' | b'\\' => byte,
                 b'\n' => b'n',
                 b'\r' => b'r',
                 b'\t' => b't',
                 8 => b'b',
                 12 => b'f',
-                0..=31 => {
-                    let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit & 15)]);
-                    self.0.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-                    continue;
-                }
-                _ => {
-                    self.0.push(byte);
-                    continue;
-                }
+                0..=31 => 0,
+                _ => byte,
             };
-            self.0.extend_from_slice(&[b'\\', short]);
+            if short == 0 {
+                let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit & 15)]);
+                self.0.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            } else {
+                self.0.extend_from_slice(&[b'\\', short]);
+            }
+            rest = after;
         }
+        self.0.extend_from_slice(rest);
         self.0.push(b'"');
     }
+}
+
+/// Where the first byte stands that JSON wants escaped.
+fn special(bytes: &[u8]) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    let calm = words.iter().take_while(|word| !holds_special(u64::from_ne_bytes(**word))).count() * 8;
+    let rest = bytes.get(calm..)?;
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=31)).map(|at| calm + at)
+}
+
+/// Whether one of eight bytes may want an escape, all at once: a subtraction borrows from the highest bit of a byte that is smaller. It borrows
+/// from the byte above too, so that a yes may be wrong, and a no is not.
+fn holds_special(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES * 0x80) != 0
 }
 
 #[cfg(test)]

@@ -102,9 +102,9 @@ pub(super) struct Pen<'d> {
 
 impl<'d> Pen<'d> {
     fn find(&mut self, id: i64) -> Result<Option<Known>, Fault> {
-        let known = self.look.query_row([id], |row| {
-            Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? })
-        });
+        let known = self
+            .look
+            .query_row([id], |row| Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? }));
         Ok(known.optional()?)
     }
 

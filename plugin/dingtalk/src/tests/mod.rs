@@ -1,6 +1,6 @@
 //! Whole messages: how they look, and what holds for any of them.
 
-mod any;
+pub(crate) mod any;
 mod digest;
 mod look;
 mod rules;
