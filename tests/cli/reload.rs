@@ -19,7 +19,7 @@ async fn world() -> (DingTalk, Place) {
 
 impl Place {
     /// Changes the config as an editor does: another file takes its place.
-    fn rewrite(&self, change: impl FnOnce(String) -> String) {
+    pub(crate) fn rewrite(&self, change: impl FnOnce(String) -> String) {
         let new = self.0.path().join("new");
         std::fs::write(&new, change(std::fs::read_to_string(self.config()).unwrap())).unwrap();
         std::fs::rename(new, self.config()).unwrap();

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod gap;
+mod key;
 mod killed;
 mod pages;
 
