@@ -7,3 +7,4 @@ mod operate;
 mod scene;
 mod screenshots;
 mod signs;
+mod trust;

@@ -129,7 +129,12 @@ impl Drop for Scene {
         let _ = self.program.wait();
         if std::thread::panicking() {
             eprintln!("the program's log:\n{}", self.log());
+            return;
         }
+        let log = self.log();
+        let secrets = [SECRET, "SECwrong", "access_token=token", "an-api-key", "open-sesame"];
+        let shown = log.lines().find(|line| secrets.iter().any(|secret| line.contains(secret)));
+        assert_eq!(shown, None, "the log shows a secret of the config");
     }
 }
 
@@ -192,6 +197,9 @@ alert_sources = ["Zabbix 生产"]
 [[actions]]
 connector = "storage"
 alert_sources = ["Backup"]
+[[actions]]
+connector = "hook"
+alert_sources = ["Hook"]
 "#,
         ops = url("ops"),
         zh = url("ops-zh"),
