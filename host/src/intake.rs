@@ -1,6 +1,6 @@
 //! The door: routes events, writes them down, wakes the lanes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::outbox::{ConnectorName, Incoming, Outbox, OutboxError, Taken, Unreadable};
 use crate::route::Routes;
 use crate::telemetry::metrics::IntakeMetrics;
+use crate::telemetry::traces::{Arrival, Received, Tracer};
 
 /// The most items in one transaction; a larger batch becomes several.
 pub const MAX_BATCH: usize = 1000;
@@ -68,6 +69,7 @@ struct Inner {
     wake: Wake,
     observers: ArcSwap<Vec<Observer>>,
     metrics: IntakeMetrics,
+    traces: OnceLock<Tracer>,
     /// Closed when the intake is; holds the batches in progress.
     batches: TaskTracker,
 }
@@ -78,7 +80,13 @@ impl Intake {
     /// Makes the door of an outbox. `routes` may be swapped at any time: each batch takes those of its moment.
     pub fn new(clock: Clock, outbox: Arc<dyn Outbox>, routes: Arc<ArcSwap<Routes>>, wake: Wake) -> Self {
         let (observers, metrics, batches) = (ArcSwap::default(), IntakeMetrics::default(), TaskTracker::new());
-        Intake(Arc::new(Inner { clock, outbox, routes, wake, observers, metrics, batches }))
+        let traces = OnceLock::new();
+        Intake(Arc::new(Inner { clock, outbox, routes, wake, observers, metrics, traces, batches }))
+    }
+
+    /// Tells this tracer of every event from now on; the first one that it is given stays.
+    pub fn trace(&self, tracer: Tracer) {
+        self.0.traces.get_or_init(|| tracer);
     }
 
     /// What it has counted.
@@ -95,12 +103,22 @@ impl Intake {
     ///
     /// Cancel-safe: a sender that goes away cannot leave events on disk whose lanes were not woken.
     pub async fn accept(&self, source: &Arc<str>, items: Vec<Result<Event, Unreadable>>) -> Result<Report, IntakeError> {
+        self.accept_from(source, items, Arrival::now(None)).await
+    }
+
+    /// As [`Intake::accept`], of a batch that came so.
+    pub async fn accept_from(
+        &self,
+        source: &Arc<str>,
+        items: Vec<Result<Event, Unreadable>>,
+        arrival: Arrival,
+    ) -> Result<Report, IntakeError> {
         if self.0.batches.is_closed() {
             self.0.metrics.refused(source, true);
             return Err(IntakeError::Closing);
         }
         let (inner, source) = (Arc::clone(&self.0), Arc::clone(source));
-        let batch = self.0.batches.spawn(async move { inner.accept(&source, items).await });
+        let batch = self.0.batches.spawn(async move { inner.accept(&source, items, arrival).await });
         match batch.await {
             Ok(report) => report,
             Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
@@ -126,18 +144,18 @@ impl Intake {
 }
 
 impl Inner {
-    async fn accept(&self, source: &Arc<str>, items: Vec<Result<Event, Unreadable>>) -> Result<Report, IntakeError> {
+    async fn accept(&self, source: &Arc<str>, items: Vec<Result<Event, Unreadable>>, arrival: Arrival) -> Result<Report, IntakeError> {
         let mut report = Report::default();
         let mut items = items.into_iter().enumerate().peekable();
         while items.peek().is_some() {
             let chunk: Vec<Item> = items.by_ref().take(MAX_BATCH).collect();
-            self.accept_chunk(source, chunk, &mut report).await?;
+            self.accept_chunk(source, chunk, &arrival, &mut report).await?;
         }
         Ok(report)
     }
 
     /// One transaction. The report is added to only after its commit.
-    async fn accept_chunk(&self, source: &Arc<str>, chunk: Vec<Item>, report: &mut Report) -> Result<(), IntakeError> {
+    async fn accept_chunk(&self, source: &Arc<str>, chunk: Vec<Item>, arrival: &Arrival, report: &mut Report) -> Result<(), IntakeError> {
         let routes = self.routes.load_full();
         let (mut incoming, mut unreadable, mut rejected) = (Vec::with_capacity(chunk.len()), Vec::new(), Vec::new());
         for (index, item) in chunk {
@@ -152,11 +170,13 @@ impl Inner {
                 }
             }
         }
+        let committing = self.traces.get().map_or(0, Tracer::commit_begins);
         // The outbox's times are steady: a clock that is set back or forward makes no event too old, and none forgotten too early.
         let taken = self.outbox.accept(self.clock.steady(), incoming.clone(), unreadable).await.inspect_err(|error| {
             self.metrics.refused(source, false);
             error!(%source, %error, "The outbox did not take a batch in; its sender is told to come again.");
         })?;
+        self.trace(source, &incoming, &taken, arrival, committing);
         self.announce(source, &incoming, &taken);
         self.metrics.rejected(source, rejected.len());
         for Rejected { index, error } in rejected.iter().take(LOGGED_ITEMS) {
@@ -169,6 +189,16 @@ impl Inner {
         report.duplicates += taken.iter().filter(|taken| **taken == Taken::Duplicate).count();
         report.rejected.append(&mut rejected);
         Ok(())
+    }
+
+    /// Tells the tracer, before the lanes: an attempt must find its event's trace.
+    fn trace(&self, source: &str, incoming: &[Incoming], taken: &[Taken], arrival: &Arrival, committing: u64) {
+        let Some(tracer) = self.traces.get().filter(|tracer| tracer.is_on()) else { return };
+        for (Incoming { event, connectors, .. }, taken) in incoming.iter().zip(taken) {
+            let (incident, kind) = (event.incident_id.as_str(), event.kind.as_str());
+            let (connectors, duplicate) = (connectors.len(), *taken == Taken::Duplicate);
+            tracer.received(&Received { source, event: &event.id, incident, kind, connectors, duplicate }, arrival, committing);
+        }
     }
 
     /// Wakes the lanes and tells the observers.

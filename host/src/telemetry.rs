@@ -7,6 +7,7 @@ mod credential;
 pub mod metrics;
 pub mod process;
 pub mod redact;
+pub mod traces;
 
 use std::io::{self, IsTerminal, Write};
 

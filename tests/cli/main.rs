@@ -1,6 +1,7 @@
 //! The real binary, called as a user calls it.
 #![allow(clippy::unwrap_used)]
 
+mod certificate;
 #[path = "../support/chameleon.rs"]
 mod chameleon;
 mod commands;
@@ -18,3 +19,4 @@ mod reload;
 mod respond;
 mod rooms;
 mod schema_page;
+mod traces;

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, output};
-use crate::config::{Admin, Document, Ilert, Log, Server};
+use crate::config::{Admin, Document, Ilert, Log, Otlp, Server};
 use crate::delivery::connector_schema::connector_schema;
 use crate::outbox::sqlite::SqliteConfig;
 use crate::plugin::{Engine, EngineOptions, PluginConfig, Registry};
@@ -111,6 +111,7 @@ fn whole(connectors: Vec<Value>) -> Value {
             "outbox": tagged("sqlite", section::<SqliteConfig>()),
             "ilert": section::<Ilert>(),
             "log": section::<Log>(),
+            "otlp": section::<Otlp>(),
             "plugins": named(section::<PluginConfig>()),
             "sources": named(json!({ "oneOf": sources })),
             "connectors": named(connector),

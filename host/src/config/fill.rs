@@ -131,6 +131,7 @@ impl Filler<'_> {
         let (Some(key), parent) = (above.next(), above.next()) else { return false };
         match key.as_str() {
             "key" if parent.as_deref() == Some("tls") => false,
+            _ if parent.as_deref() == Some("headers") => true,
             key if key.ends_with("_url") => text.contains(['?', '@']),
             key => names_a_secret(key),
         }

@@ -10,6 +10,7 @@ mod explain;
 mod fill;
 mod format;
 mod node;
+mod otlp;
 mod place;
 mod schema;
 mod settings;
@@ -22,6 +23,7 @@ pub use document::Document;
 pub use error::{ConfigError, ConfigErrors};
 pub(crate) use explain::{hint, read as read_section, unknown_key};
 pub use format::Format;
+pub use otlp::Otlp;
 pub use schema::secret_schema;
 pub use settings::{Admin, AlertUrl, ChatPerson, Ilert, Log, LogFormat, Server, Settings, Tls};
 pub use span::{Span, SpanError};
@@ -30,6 +32,6 @@ pub use watch::FileWatch;
 /// Whether a value under this key is a credential, or may hold one: then no error shows it.
 pub(crate) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["secret", "password", "token", "credential"].iter().any(|word| key.contains(word))
+    ["secret", "password", "token", "credential", "headers"].iter().any(|word| key.contains(word))
         || ["key", "url"].iter().any(|word| key.ends_with(word))
 }

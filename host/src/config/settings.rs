@@ -1,4 +1,4 @@
-//! The host's own sections: `[server]`, `[admin]`, `[ilert]`, `[log]`.
+//! The host's own sections: `[server]`, `[admin]`, `[ilert]`, `[log]`, `[otlp]`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,12 +10,14 @@ use url::Url;
 
 use super::document::Document;
 use super::error::{ConfigError, ConfigErrors};
+use super::otlp::Otlp;
 use super::schema::{secret_schema, secrets_schema};
 use super::span::Span;
 use crate::secret::Secret;
 
 /// Every section that a config may have. `$schema` is for editors.
-const SECTIONS: [&str; 10] = ["server", "admin", "outbox", "ilert", "plugins", "sources", "connectors", "actions", "log", "$schema"];
+const SECTIONS: [&str; 11] =
+    ["server", "admin", "outbox", "ilert", "plugins", "sources", "connectors", "actions", "log", "otlp", "$schema"];
 
 /// The host's own sections, read and checked.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Settings {
     pub ilert: Option<Ilert>,
     /// `[log]`
     pub log: Log,
+    /// `[otlp]`; without it there are no traces.
+    pub otlp: Option<Otlp>,
 }
 
 /// The public server: webhooks and the links on cards.
@@ -189,7 +193,7 @@ impl Default for Log {
 }
 
 /// A fault of a section: its key, and what is wrong with it.
-type Fault = (&'static str, String);
+pub(super) type Fault = (&'static str, String);
 
 impl Server {
     /// Everything wrong with it that can be known without touching anything: each key with its text.
@@ -255,7 +259,7 @@ impl Log {
     }
 }
 
-fn web_address(url: &Url) -> Result<(), String> {
+pub(super) fn web_address(url: &Url) -> Result<(), String> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("expected an address that begins with https:// or http://".to_owned());
     }
@@ -268,7 +272,7 @@ fn web_address(url: &Url) -> Result<(), String> {
     Ok(())
 }
 
-fn is_local(url: &Url) -> bool {
+pub(super) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -285,8 +289,9 @@ impl Settings {
         let admin = section(document, "admin", &mut errors, Admin::validate);
         let ilert = section(document, "ilert", &mut errors, Ilert::validate);
         let log = section(document, "log", &mut errors, Log::validate);
+        let otlp = section(document, "otlp", &mut errors, Otlp::validate);
         ConfigErrors::check(errors)?;
-        Ok(Settings { server: server.unwrap_or_default(), admin: admin.unwrap_or_default(), ilert, log: log.unwrap_or_default() })
+        Ok(Settings { server: server.unwrap_or_default(), admin: admin.unwrap_or_default(), ilert, log: log.unwrap_or_default(), otlp })
     }
 }
 

@@ -20,6 +20,7 @@ use super::policy::Policy;
 use crate::clock::Clock;
 use crate::outbox::{ConnectorName, Outbox, OutboxError, Reason};
 use crate::telemetry::metrics::DeliveryMetrics;
+use crate::telemetry::traces::Tracer;
 
 /// Every connector, by name.
 pub type Connectors = HashMap<ConnectorName, Arc<Connector>>;
@@ -55,8 +56,9 @@ impl Dispatcher {
     /// Owns nothing yet that runs.
     pub fn new(clock: Clock, outbox: Arc<dyn Outbox>, connectors: Connectors) -> Self {
         let (started, metrics) = (clock.steady(), DeliveryMetrics::default());
+        let (budgets, traces, stop) = (Budgets::default(), Tracer::default(), CancellationToken::new());
         Dispatcher(Arc::new(Inner {
-            shared: Shared { clock, outbox, budgets: Budgets::default(), metrics, stop: CancellationToken::new(), started },
+            shared: Shared { clock, outbox, budgets, metrics, traces, stop, started },
             connectors: ArcSwap::from_pointee(connectors),
             lanes: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -140,6 +142,11 @@ impl Dispatcher {
     /// The connectors as they are now.
     pub fn connectors(&self) -> Arc<Connectors> {
         self.0.connectors.load_full()
+    }
+
+    /// Who is told of attempts.
+    pub fn traces(&self) -> &Tracer {
+        &self.0.shared.traces
     }
 
     /// What the lanes have counted.

@@ -32,6 +32,7 @@ use super::{IncidentSink, MessageContext, pace};
 use crate::clock::{Clock, UnixMs};
 use crate::outbox::{ConnectorName, LaneState, NewMessage, OpenMessage, Outbox, OutboxError, PaceLog, Reason, Settle, Waiting};
 use crate::telemetry::metrics::DeliveryMetrics;
+use crate::telemetry::traces::Tracer;
 
 /// How many waiting events a lane looks at for one digest.
 const LOOKAHEAD: usize = 4_096;
@@ -55,6 +56,7 @@ pub(super) struct Shared {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) budgets: Budgets,
     pub(super) metrics: DeliveryMetrics,
+    pub(super) traces: Tracer,
     /// Cancelled when no new message may be begun.
     pub(super) stop: CancellationToken,
     /// When this process began, for logs from an earlier one.
@@ -121,10 +123,11 @@ impl Lane<'_> {
             return Ok(self.wait(slot, false).await);
         }
         let cx = self.context(&open.key, open.attempts + 1, &state, 0);
+        let steps = self.shared.traces.record();
         let kept = open.draft.take().filter(|draft| self.connector.sink.can_attempt(draft));
         let draft = match kept {
             Some(draft) => draft,
-            None => match self.rewrite(&mut open, &cx, &state.pace).await? {
+            None => match steps.during(self.rewrite(&mut open, &cx, &state.pace)).await? {
                 Some(draft) => draft,
                 None => return Ok(Next::Again),
             },
@@ -133,7 +136,7 @@ impl Lane<'_> {
         let month = self.count(&mut state.pace);
         self.shared.outbox.attempt(open.id, draft.clone(), state.pace.clone(), now).await?;
         self.charge(&month);
-        self.drive(Flight::of(&open), cx, draft, state.pace).await
+        self.drive(Flight { steps, ..Flight::of(&open) }, cx, draft, state.pace).await
     }
 
     /// Why an open message is not worth another attempt, if so.
@@ -172,7 +175,8 @@ impl Lane<'_> {
         picks.truncate(self.most(profile.max_batch));
         let key = format!("{:032x}", fastrand::u128(..));
         let cx = self.context(&key, 1, &state, u32::try_from(incidents.saturating_sub(picks.len())).unwrap_or(u32::MAX));
-        let (draft, covers) = match self.prepare(&picks, &cx) {
+        let steps = self.shared.traces.record();
+        let (draft, covers) = match steps.around(|| self.prepare(&picks, &cx)) {
             Ok(prepared) => prepared,
             Err(reason) => return self.fault_fresh(&picks, reason).await,
         };
@@ -183,7 +187,7 @@ impl Lane<'_> {
         let (connector, pace) = (self.connector.name.clone(), state.pace.clone());
         let id = self.shared.outbox.open(NewMessage { connector, key, covers, draft: draft.clone(), pace, at: now }).await?;
         self.charge(&month);
-        self.drive(flight(id), cx, draft, state.pace).await
+        self.drive(Flight { steps, ..flight(id) }, cx, draft, state.pace).await
     }
 
     /// How many incidents one message may be for. After a fault one at a time, so that a poisonous one takes no other with it.

@@ -15,7 +15,7 @@ use super::answers::{self, fault, reason};
 use super::connector::ConnectorConfig;
 use super::draft::{PluginDraft, Sending, Work};
 use super::egress::{self, Outgoing};
-use super::http::SendError;
+use super::http::{Answer, SendError};
 use super::plugin_sinks::PluginSinks;
 use super::problem::Problem;
 use super::request::{Request, Stamp, Target};
@@ -26,6 +26,7 @@ use super::variables::Variables;
 use super::{Attempt, Healthcheck, IncidentSink, Item, MessageContext, Outcome, Pace, Prepared, Profile};
 use crate::outbox::{Draft, Reason};
 use crate::plugin::{CallError, Plugin, Registry, convert, wit};
+use crate::telemetry::traces::{self, OpenStep};
 
 /// One connector.
 pub struct PluginSink {
@@ -179,7 +180,12 @@ impl PluginSink {
             context.title = self.render("title", self.config.title(), item);
             context.text = self.render("text", self.config.text(), item);
         }
-        plugin.begin(&split.config, &events, &context)
+        let mut step = traces::step("begin");
+        step.iter_mut()
+            .for_each(|step| step.note("incident_sink.plugin", format!("{} {}", self.config.kind(), plugin.descriptor().version)));
+        let begun = plugin.begin(&split.config, &events, &context);
+        failed(&mut step, &begun);
+        begun
     }
 
     /// What every call may know. Links and rendered templates belong to the events, so only `begin` gets them.
@@ -235,7 +241,12 @@ impl PluginSink {
             query: request.query.clone(),
             body_sha256: Sha256::digest(&request.body).to_vec(),
         };
+        let mut step = traces::step("sign");
         let stamps = plugin.sign(&secrets, &outline, u64::try_from(now).unwrap_or_default());
+        if let (Some(step), Err(_)) = (&mut step, &stamps) {
+            step.fail("the plugin did not sign");
+        }
+        drop(step);
         secrets.iter_mut().for_each(|(_, secret)| secret.zeroize());
         let shown = |error: CallError| if self.candid { error } else { error.without_words() };
         Ok(stamps.map_err(|error| fault(&shown(error)))?.into_iter().map(answers::stamp).collect())
@@ -262,7 +273,11 @@ impl PluginSink {
             }
             Err(Refused::ByEgress(reason)) => return Attempt::Done(Outcome::Rejected { reason }),
         };
-        let mut answer = match self.sinks.http().send(&outgoing, self.config.timeout()).await {
+        let mut step = traces::step("POST").map(OpenStep::outward);
+        let sent = self.sinks.http().send(&outgoing, self.config.timeout()).await;
+        step.iter_mut().for_each(|step| tell_of_request(step, &outgoing, &sent));
+        drop(step);
+        let mut answer = match sent {
             Ok(answer) => answer,
             Err(error @ SendError::NotSent(_)) => return Attempt::Done(Outcome::Retry { after_ms: 0, reason: unsent(&error) }),
             Err(error @ SendError::Unknown(_)) => {
@@ -292,7 +307,10 @@ impl PluginSink {
         cx: &MessageContext,
     ) -> Result<wit::Step, CallError> {
         let split = self.split(plugin).map_err(|reason| CallError::Malformed(reason.text))?;
-        plugin.resume(&split.split.config, &sending.continuation, answer, &self.context(cx))
+        let mut step = traces::step("read answer");
+        let resumed = plugin.resume(&split.split.config, &sending.continuation, answer, &self.context(cx));
+        failed(&mut step, &resumed);
+        resumed
     }
 
     /// Twice where it did not get the time, since the answer cannot be had again. In between others have as much time as the plugin took, so that
@@ -343,6 +361,22 @@ impl PluginSink {
         let paced = request.target == Target::Connector;
         let work = Work::Send(Sending { step: step + 1, request, continuation: next.continuation });
         Attempt::Next { draft: PluginDraft::new(work).seal(plugin.digest()), paced }
+    }
+}
+
+/// What a trace knows of a request: never its path and query, which hold credentials.
+fn tell_of_request(step: &mut OpenStep, outgoing: &Outgoing, sent: &Result<Answer, SendError>) {
+    step.note("http.request.method", outgoing.method.as_str());
+    step.note("server.address", outgoing.url.host_str().unwrap_or_default());
+    match sent {
+        Ok(answer) => step.note("http.response.status_code", i64::from(answer.status)),
+        Err(error) => step.fail(&error.to_string()),
+    }
+}
+
+fn failed<T>(step: &mut Option<OpenStep>, called: &Result<T, CallError>) {
+    if let (Some(step), Err(error)) = (step, called) {
+        step.fail(&error.to_string());
     }
 }
 

@@ -66,7 +66,7 @@ struct Part {
 impl Live {
     /// Starts everything that was built.
     pub(super) fn start(control: Control, built: Built) -> (Live, mpsc::Receiver<Request>) {
-        let Built { server, extra, sources, responder, listeners, services, requests, links, logs, only_sources } = built;
+        let Built { server, extra, sources, responder, listeners, services, requests, links, logs, only_sources, exporter: _ } = built;
         let (fixed, inner, sinks) = (Fixed::of(&control.plan()), CancellationToken::new(), control.sinks());
         let routes = Arc::new(ArcSwap::from_pointee(Router::new()));
         let public = server.as_ref().map(|server| Public { routes: Arc::clone(&routes), tls: server.tls() });
@@ -188,14 +188,15 @@ impl Live {
         if changes.is_empty() {
             return Ok(changes.report(Vec::new()));
         }
-        let stage = AssertUnwindSafe(Stage::build(&self.control, plan, &changes, self.public.is_some())).catch_unwind().await;
+        let stage =
+            AssertUnwindSafe(Stage::build(&self.control, plan, &changes, self.public.is_some(), self.logs.as_ref())).catch_unwind().await;
         let stage = stage.map_err(|_| ReloadError::Broken("building it panicked".to_owned()))??;
         self.take_up(&old, stage, changes).await
     }
 
     /// Puts to use what was built. Where a plugin is refused at the last moment, everything stays as it was.
     async fn take_up(&mut self, old: &Plan, stage: Stage, changes: Changes) -> Result<Reloaded, ReloadError> {
-        let Stage { plan, sinks, sources, links, tls } = stage;
+        let Stage { plan, sinks, sources, links, tls, exporter } = stage;
         let responder = match &links {
             Some(maker) if self.public.is_some() => respond::responder(&self.control, &plan, maker.clone(), self.listeners.clone())?,
             _ => None,
@@ -233,6 +234,9 @@ impl Live {
         if let Some(public) = &self.public {
             public.routes.store(Arc::new(self.routes()));
             tls.into_iter().for_each(|tls| public.tls.set(tls));
+        }
+        if let Some(exporter) = exporter {
+            self.control.0.dispatcher.traces().set(exporter);
         }
         if let Some(Err(error)) = self.logs.as_ref().map(|logs| logs.control.apply(&plan.settings.log)) {
             warn!(%error, "The log level stays as it is.");

@@ -42,8 +42,9 @@ use crate::respond::Responder;
 use crate::route::Routes;
 use crate::server::{Server, TlsFiles};
 use crate::source::{Source, SourceContext};
-use crate::telemetry::Logs;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::{Exporter, ExporterError};
+use crate::telemetry::{Logs, Redactor};
 
 /// Those who wait for the config to be read anew; further ones wait in turn.
 const REQUESTS: usize = 8;
@@ -169,6 +170,8 @@ struct Built {
     requests: mpsc::Receiver<Request>,
     links: Option<Arc<dyn Links>>,
     logs: Option<Logs>,
+    /// Of the traces, where the config wants some.
+    exporter: Option<Exporter>,
     only_sources: Vec<String>,
 }
 
@@ -189,6 +192,7 @@ impl Host {
         let (plan, sinks) = (Arc::new(plan), Arc::new(sinks));
         let (reloads, requests) = mpsc::channel(REQUESTS);
         let control = Control::build(&plan, &sinks, clock, reloads).await?;
+        let exporter = exporter(&plan, logs.as_ref()).map_err(|error| HostError::Start(error.to_string()))?;
         let listeners = Listeners::new();
         listeners.set(respond::listening(&sinks.connectors));
         let (extra, services) = (Router::new(), Vec::new());
@@ -202,6 +206,7 @@ impl Host {
             requests,
             links,
             logs,
+            exporter,
             only_sources,
         };
         if !without_sources {
@@ -240,11 +245,14 @@ impl Host {
     /// Lives until `stop` is cancelled, or until a source fails; then takes nothing in, finishes what is in flight within the config's
     /// `grace`, and leaves the rest in the outbox. `abort` ends it at once.
     pub async fn run(self, stop: CancellationToken, abort: CancellationToken) -> Result<(), HostError> {
-        let Host { control, built } = self;
+        let Host { control, mut built } = self;
+        control.0.dispatcher.traces().set(built.exporter.take());
         control.0.dispatcher.start().await?;
         let (live, requests) = live::Live::start(control.clone(), built);
         let ended = live.run(requests, &stop, &abort).await;
         control.0.outbox.close().await;
+        // What the last attempts told; nobody who is in a hurry waits for it.
+        let _ = abort.run_until_cancelled(control.0.dispatcher.traces().stop()).await;
         if let Err(error) = &ended {
             error!(%error, "The host ends because of an error.");
         }
@@ -260,7 +268,9 @@ impl Control {
         let wake = dispatcher.clone();
         let routes = Arc::new(ArcSwap::from_pointee(Routes::new(plan.actions.clone())));
         let intake = Intake::new(clock.clone(), outbox.clone(), Arc::clone(&routes), Arc::new(move |names| wake.wake(names)));
+        intake.trace(dispatcher.traces().clone());
         let metrics = Metrics {
+            traces: dispatcher.traces().metrics().clone(),
             intake: intake.metrics().clone(),
             delivery: dispatcher.metrics().clone(),
             outbox: outbox.metrics().unwrap_or_default(),
@@ -284,6 +294,17 @@ impl Control {
             reloads,
         })))
     }
+}
+
+/// Hands traces over, where the config wants some. What the logs keep out, they keep out.
+fn exporter(plan: &Plan, logs: Option<&Logs>) -> Result<Option<Exporter>, ExporterError> {
+    let Some(otlp) = &plan.settings.otlp else { return Ok(None) };
+    let redactor = logs.map(|logs| logs.redactor.clone()).unwrap_or_else(|| {
+        let redactor = Redactor::default();
+        redactor.set(plan.document.secrets());
+        redactor
+    });
+    Exporter::new(otlp, redactor).map(Some)
 }
 
 async fn sources(control: &Control, plan: &Plan) -> Result<BTreeMap<String, Source>, HostError> {

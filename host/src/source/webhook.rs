@@ -27,6 +27,7 @@ use crate::event::body::{BodyError, MAX_BODY, MAX_EVENT};
 use crate::event::encoding::{ACCEPTED, DecodeError};
 use crate::intake::IntakeError;
 use crate::outbox::Unreadable;
+use crate::telemetry::traces::Arrival;
 
 /// How long a sender may take for its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,6 +78,7 @@ impl Webhook {
 
     async fn receive(self: &Arc<Self>, request: Request) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
+        let arrival = Arrival::now(parts.headers.get("traceparent").and_then(|value| value.to_str().ok()));
         if !self.guard.allows(&parts.headers) {
             warn!(source = %self.cx.name, "A request without valid credentials was refused.");
             let challenge = HeaderValue::from_static(self.guard.challenge());
@@ -95,7 +97,7 @@ impl Webhook {
             Ok(events) => events,
             Err(error) => return Err(self.refuse(&body, &error).await),
         };
-        let report = self.cx.intake.accept(&self.cx.name, events).await.map_err(|error| temporary(&error))?;
+        let report = self.cx.intake.accept_from(&self.cx.name, events, arrival).await.map_err(|error| temporary(&error))?;
         Ok((StatusCode::ACCEPTED, Json(report)).into_response())
     }
 

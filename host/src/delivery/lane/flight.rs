@@ -14,6 +14,7 @@ use crate::clock::UnixMs;
 use crate::delivery::{Attempt, MessageContext, Outcome, backoff, pace};
 use crate::event::Event;
 use crate::outbox::{AttemptRecord, Draft, MessageId, OpenMessage, OutboxError, PaceLog, Reason, Settle, Waiting};
+use crate::telemetry::traces::{Attempted, Steps};
 
 /// A receiver that limits without saying for how long, of a sink without a penalty of its own.
 const DEFAULT_PENALTY_MS: u64 = 60_000;
@@ -30,6 +31,8 @@ pub(super) struct Flight {
     /// When the oldest of its events was accepted.
     pub(super) accepted_at: UnixMs,
     pub(super) events: Vec<Arc<Event>>,
+    /// What happens in this attempt, where somebody wants to know.
+    pub(super) steps: Steps,
 }
 
 impl Flight {
@@ -47,7 +50,8 @@ impl Flight {
 
     fn with(id: MessageId, created_at: UnixMs, unknown: bool, events: &[Waiting]) -> Flight {
         let accepted_at = events.iter().map(|entry| entry.accepted_at).min().unwrap_or(created_at);
-        Flight { id, created_at, unknown, accepted_at, events: events.iter().map(|entry| Arc::clone(&entry.event)).collect() }
+        let events = events.iter().map(|entry| Arc::clone(&entry.event)).collect();
+        Flight { id, created_at, unknown, accepted_at, events, steps: Steps::default() }
     }
 }
 
@@ -64,7 +68,7 @@ impl Lane<'_> {
         trace(&self.connector.name, &flight, cx.attempt, "sending");
         loop {
             let began = self.shared.clock.steady();
-            let attempt = AssertUnwindSafe(self.connector.sink.attempt(&draft, &cx)).catch_unwind().await;
+            let attempt = AssertUnwindSafe(flight.steps.during(self.connector.sink.attempt(&draft, &cx))).catch_unwind().await;
             let now = self.shared.clock.steady();
             pace::ended(pace, &mut log, now);
             match attempt.unwrap_or_else(|_| Attempt::Done(Outcome::Unknown { reason: panicked() })) {
@@ -149,6 +153,7 @@ impl Lane<'_> {
         tell(&self.connector.name, flight, attempt, &record, &settle);
         trace(&self.connector.name, flight, attempt, &record.outcome);
         self.measure(flight, &record, &settle);
+        self.trace(flight, attempt, &record, &settle);
         loop {
             let written = self.shared.outbox.settle(flight.id, settle.clone(), record.clone(), log.clone()).await;
             let Err(error) = written else { return };
@@ -161,6 +166,17 @@ impl Lane<'_> {
                 () = self.shared.clock.sleep(AGAIN) => {}
             }
         }
+    }
+
+    fn trace(&self, flight: &Flight, attempt: u32, record: &AttemptRecord, settle: &Settle) {
+        let then = match settle {
+            Settle::Delivered { .. } => "delivered",
+            Settle::Again { .. } => "again",
+            Settle::Dead { .. } => "dead",
+        };
+        let (reason, message, connector) = (&record.reason, flight.id.0, &*self.connector.name);
+        let attempted = Attempted { connector, message, attempt, outcome: &record.outcome, code: &reason.code, text: &reason.text, then };
+        self.shared.traces.attempted(&attempted, flight.events.iter().map(|event| event.id.as_str()), &flight.steps);
     }
 
     fn measure(&self, flight: &Flight, record: &AttemptRecord, settle: &Settle) {

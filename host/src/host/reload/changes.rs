@@ -49,6 +49,7 @@ pub(in crate::host) struct Changes {
     /// Links, pages, the API's keys.
     pub(in crate::host) responding: bool,
     pub(in crate::host) tls: bool,
+    pub(in crate::host) traces: bool,
     settings: Vec<&'static str>,
     needs_restart: Vec<&'static str>,
 }
@@ -60,6 +61,7 @@ impl Changes {
         let tls = before.server.tls != now.server.tls;
         let public_url = before.server.public_url != now.server.public_url;
         let (ilert, languages) = (section(&["ilert"]), respond::languages(old) != respond::languages(new));
+        let traces = section(&["otlp"]);
         let settings = [
             (section(&["actions"]), "actions"),
             (public_url, "server.public_url"),
@@ -68,6 +70,7 @@ impl Changes {
             (section(&["admin", "token"]), "admin.token"),
             (ilert, "ilert"),
             (before.log.level != now.log.level, "log.level"),
+            (traces, "otlp"),
         ];
         Changes {
             connectors: sections(&old.document, &new.document, "connectors"),
@@ -75,6 +78,7 @@ impl Changes {
             plugins: maps(&old.plugins, &new.plugins),
             responding: ilert || public_url || languages,
             tls,
+            traces,
             settings: settings.into_iter().filter(|(differs, _)| *differs).map(|(_, name)| name).collect(),
             needs_restart: fixed.waiting(new),
         }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::{Changes, ReloadError};
 use crate::config::ConfigErrors;
-use crate::host::{Control, Plan, Sinks, respond};
+use crate::host::{Control, Plan, Sinks, exporter, respond};
 use crate::plugin::Plugin;
 use crate::respond::LinkMaker;
 use crate::server::{LoadedTls, TlsFiles};
 use crate::source::{Source, SourceContext};
+use crate::telemetry::Logs;
+use crate::telemetry::traces::Exporter;
 
 /// What is new, built: nothing of it runs yet.
 pub(in crate::host) struct Stage {
@@ -21,18 +23,28 @@ pub(in crate::host) struct Stage {
     pub(in crate::host) links: Option<Option<Arc<LinkMaker>>>,
     /// The certificate, or none, where that has changed.
     pub(in crate::host) tls: Option<Option<LoadedTls>>,
+    /// Where traces go, or nowhere, where that has changed.
+    pub(in crate::host) exporter: Option<Option<Exporter>>,
 }
 
 impl Stage {
     /// Builds. Dropping it half-way changes nothing.
-    pub(in crate::host) async fn build(control: &Control, plan: Plan, changes: &Changes, sources: bool) -> Result<Stage, ReloadError> {
+    pub(in crate::host) async fn build(
+        control: &Control,
+        plan: Plan,
+        changes: &Changes,
+        sources: bool,
+        logs: Option<&Logs>,
+    ) -> Result<Stage, ReloadError> {
         let plan = Arc::new(plan);
         let plugins = plugins(control, &plan, changes).await?;
         let sinks = Arc::new(control.sinks().rebuild(&plan, &changes.connectors, &plugins, control.clock()).await?);
         let links = if changes.responding { Some(respond::links(&plan).await?) } else { None };
         let tls = if changes.tls { Some(tls(&plan)?) } else { None };
+        let exporter = changes.traces.then(|| exporter(&plan, logs)).transpose();
+        let exporter = exporter.map_err(|error| ReloadError::Build(error.to_string()))?;
         let sources = if sources { self::sources(control, &plan, changes).await? } else { BTreeMap::new() };
-        Ok(Stage { plan, sinks, sources, links, tls })
+        Ok(Stage { plan, sinks, sources, links, tls, exporter })
     }
 }
 

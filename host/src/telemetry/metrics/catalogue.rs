@@ -160,6 +160,9 @@ metrics! {
     HTTP_SECONDS: Histogram "incident_sink_http_request_duration_seconds" ["server"]
         "From the head of a request to the begin of its answer";
 
+    TRACE_SPANS: Counter "incident_sink_trace_spans_total" ["result"]
+        "Spans for the collector of `[otlp]`: exported, failed because it refused them or was gone at the stop, dropped because too many waited";
+
     RELOADS: Counter "incident_sink_config_reloads_total" ["result"]
         "How often the config was read anew: changed, unchanged, or failed";
     RELOAD_OK: Gauge "incident_sink_config_last_reload_successful" []

@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 pub use catalogue::{Kind, Metric, by_name, catalogue, name};
 pub use names::Names;
 pub use plain::plain;
-pub use rooms::{ApiMetrics, ConfigMetrics, DeliveryMetrics, HttpMetrics, IntakeMetrics, OutboxMetrics};
+pub use rooms::{ApiMetrics, ConfigMetrics, DeliveryMetrics, HttpMetrics, IntakeMetrics, OutboxMetrics, TraceMetrics};
 
 /// The counters of all rooms of a host. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub struct Metrics {
     pub http: HttpMetrics,
     /// Reading the config anew.
     pub config: ConfigMetrics,
+    /// Traces.
+    pub traces: TraceMetrics,
 }
 
 impl Metrics {
@@ -51,6 +53,7 @@ impl Metrics {
         self.ilert.register(&mut registry);
         self.http.register(&mut registry);
         self.config.register(&mut registry);
+        self.traces.register(&mut registry);
         registry
     }
 }

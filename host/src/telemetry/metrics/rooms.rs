@@ -324,3 +324,36 @@ impl ConfigMetrics {
         self.successful.set(0);
     }
 }
+
+/// Traces.
+#[derive(Clone, Debug, Default)]
+pub struct TraceMetrics {
+    spans: Family<OfResult, Counter>,
+}
+
+impl TraceMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        register(registry, &name::TRACE_SPANS, self.spans.clone());
+    }
+
+    /// Counts spans that the collector took.
+    pub fn exported(&self, spans: usize) {
+        self.count("exported", spans);
+    }
+
+    /// Counts spans that the collector did not take, and that are lost.
+    pub fn failed(&self, spans: usize) {
+        self.count("failed", spans);
+    }
+
+    /// Counts spans that found no room.
+    pub fn dropped(&self, spans: usize) {
+        self.count("dropped", spans);
+    }
+
+    fn count(&self, result: &'static str, spans: usize) {
+        if spans > 0 {
+            self.spans.get_or_create(&OfResult { result }).inc_by(spans as u64);
+        }
+    }
+}
