@@ -1,11 +1,15 @@
 //! Taking events in.
 
-use rusqlite::{CachedStatement, Connection, params};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use rusqlite::params;
 
 use super::desk::Desk;
 use super::fault::Fault;
 use super::incidents::{self, Noted, Told};
 use super::ledger::{Key, key_of};
+use super::rows::Table;
 use crate::clock::UnixMs;
 use crate::outbox::{ConnectorName, Incoming, OutboxError, Taken, Unreadable};
 
@@ -57,20 +61,53 @@ fn entry(incoming: Incoming) -> Result<Entry, OutboxError> {
 /// What is answered to one call.
 pub(super) type Answer = Result<Vec<Taken>, OutboxError>;
 
-/// What events are written with, found once for all of a group.
-struct Pen<'d> {
-    event: CachedStatement<'d>,
-    place: CachedStatement<'d>,
-    incidents: incidents::Pen<'d>,
+static EVENTS: LazyLock<Table> = LazyLock::new(|| Table::new("events", "seq, accepted_at, refs, payload"));
+static QUEUE: LazyLock<Table> = LazyLock::new(|| Table::new("queue", "seq, connector"));
+
+/// An event that is to be written.
+struct Event<'e> {
+    seq: i64,
+    now: UnixMs,
+    refs: i64,
+    payload: Cow<'e, str>,
 }
 
-impl<'d> Pen<'d> {
-    fn of(db: &'d Connection) -> Result<Pen<'d>, Fault> {
-        Ok(Pen {
-            event: db.prepare_cached("INSERT INTO events (accepted_at, refs, payload) VALUES (?1, ?2, ?3)")?,
-            place: db.prepare_cached("INSERT INTO queue (seq, connector) VALUES (?1, ?2)")?,
-            incidents: incidents::Pen::of(db)?,
-        })
+/// What the calls of a group add, collected so that it is written in few statements.
+struct Pen<'d, 'e> {
+    events: Vec<Event<'e>>,
+    places: Vec<(i64, &'e ConnectorName)>,
+    keys: Vec<u8>,
+    incidents: incidents::Pen<'d, 'e>,
+}
+
+impl<'e> Pen<'_, 'e> {
+    /// Writes everything; the keys as seen `at` this time.
+    fn write(mut self, desk: &Desk<'_>, at: UnixMs) -> Result<(), Fault> {
+        EVENTS.insert(desk.db, &self.events, |row, event| {
+            row.put(event.seq)?;
+            row.put(event.now)?;
+            row.put(event.refs)?;
+            row.put(&*event.payload)
+        })?;
+        QUEUE.insert(desk.db, &self.places, |row, (seq, connector)| {
+            row.put(seq)?;
+            row.put(&***connector)
+        })?;
+        self.incidents.write(desk.db)?;
+        for chunk in self.keys.chunks(KEYS_IN_A_ROW * size_of::<Key>()) {
+            desk.db.prepare_cached("INSERT INTO seen (seen_at, keys) VALUES (?1, ?2)")?.execute(params![at, chunk])?;
+        }
+        Ok(())
+    }
+
+    /// An event begins to wait for connectors.
+    fn enqueue(&mut self, desk: &mut Desk<'_>, connectors: &'e [ConnectorName], payload: Cow<'e, str>, now: UnixMs) {
+        let seq = desk.ledger.next_seq();
+        self.events.push(Event { seq, now, refs: connectors.len() as i64, payload });
+        for connector in connectors {
+            self.places.push((seq, connector));
+            desk.ledger.enter(connector, seq);
+        }
     }
 }
 
@@ -78,23 +115,28 @@ impl<'d> Pen<'d> {
 /// the whole means that nothing of them may stay.
 pub(super) fn accept(desk: &mut Desk<'_>, deliveries: &[&Delivery]) -> Result<Vec<Answer>, Fault> {
     let size_refusal = desk.size_refusal()?;
-    let mut pen = Pen::of(desk.db)?;
-    let mut keys = Vec::new();
+    let mut pen = Pen { events: Vec::new(), places: Vec::new(), keys: Vec::new(), incidents: incidents::Pen::of(desk.db)? };
     let mut at = UnixMs::MIN;
     let mut answers = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         at = at.max(delivery.now);
-        let wanted = items_wanted(desk, delivery);
-        let refusal = if wanted == 0 { None } else { size_refusal.clone().or_else(|| desk.item_refusal(wanted)) };
-        answers.push(match refusal {
+        answers.push(match refusal(desk, delivery, size_refusal.as_ref()) {
             Some(refusal) => Err(refusal),
-            None => Ok(take(desk, &mut pen, delivery, &mut keys)?),
+            None => Ok(take(desk, &mut pen, delivery)?),
         });
     }
-    for chunk in keys.chunks(KEYS_IN_A_ROW * size_of::<Key>()) {
-        desk.db.prepare_cached("INSERT INTO seen (seen_at, keys) VALUES (?1, ?2)")?.execute(params![at, chunk])?;
-    }
+    pen.write(desk, at)?;
     Ok(answers)
+}
+
+/// Why a call cannot be taken in, if so. One that adds nothing always can.
+fn refusal(desk: &Desk<'_>, delivery: &Delivery, size_refusal: Option<&OutboxError>) -> Option<OutboxError> {
+    let at_most = delivery.unreadable.len() + delivery.entries.iter().map(|entry| entry.connectors.len()).sum::<usize>();
+    if size_refusal.is_none() && desk.item_refusal(at_most).is_none() {
+        return None;
+    }
+    let wanted = items_wanted(desk, delivery);
+    if wanted == 0 { None } else { size_refusal.cloned().or_else(|| desk.item_refusal(wanted)) }
 }
 
 /// What a call adds to what the quota counts.
@@ -103,27 +145,26 @@ fn items_wanted(desk: &Desk<'_>, delivery: &Delivery) -> usize {
     delivery.unreadable.len() + new.map(|entry| entry.connectors.len()).sum::<usize>()
 }
 
-fn take(desk: &mut Desk<'_>, pen: &mut Pen<'_>, delivery: &Delivery, keys: &mut Vec<u8>) -> Result<Vec<Taken>, Fault> {
+fn take<'e>(desk: &mut Desk<'_>, pen: &mut Pen<'_, 'e>, delivery: &'e Delivery) -> Result<Vec<Taken>, Fault> {
     let now = delivery.now;
     let mut taken = Vec::with_capacity(delivery.entries.len());
     for entry in &delivery.entries {
-        if desk.ledger.was_seen(&entry.key, now) {
+        if !desk.ledger.remember(entry.key, now) {
             taken.push(Taken::Duplicate);
             continue;
         }
-        desk.ledger.remember(entry.key, now);
-        keys.extend_from_slice(&entry.key);
+        pen.keys.extend_from_slice(&entry.key);
         let noted = entry.told.as_ref().map_or(Ok(Noted::AsIs), |told| incidents::note(desk, &mut pen.incidents, told, now))?;
-        let payload = match &noted {
-            Noted::AsIs => &entry.payload,
-            Noted::As(payload) => payload,
+        let payload = match noted {
+            Noted::AsIs => Cow::Borrowed(entry.payload.as_str()),
+            Noted::As(payload) => Cow::Owned(payload),
             Noted::Known => {
                 taken.push(Taken::Duplicate);
                 continue;
             }
         };
         if !entry.connectors.is_empty() {
-            enqueue(desk, pen, &entry.connectors, payload, now)?;
+            pen.enqueue(desk, &entry.connectors, payload, now);
         }
         taken.push(Taken::New);
     }
@@ -137,13 +178,4 @@ fn take(desk: &mut Desk<'_>, pen: &mut Pen<'_>, delivery: &Delivery, keys: &mut 
         desk.ledger.count_unreadable(1);
     }
     Ok(taken)
-}
-
-fn enqueue(desk: &mut Desk<'_>, pen: &mut Pen<'_>, connectors: &[ConnectorName], payload: &str, now: UnixMs) -> Result<(), Fault> {
-    let seq = pen.event.insert(params![now, connectors.len() as i64, payload])?;
-    for connector in connectors {
-        pen.place.execute(params![seq, &**connector])?;
-        desk.ledger.enter(connector, seq);
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Where incidents stand, kept up by the events that come in.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::fault::Fault;
 use super::read::json;
 use super::responses;
+use super::rows::Table;
 use crate::clock::UnixMs;
 use crate::event::{Event, Kind, Person, Status};
 use crate::outbox::OutboxError;
@@ -93,38 +94,62 @@ impl Newest {
     }
 }
 
-/// What the record is kept with, found once for all of a group.
-pub(super) struct Pen<'d> {
-    look: CachedStatement<'d>,
-    begin: CachedStatement<'d>,
-    write: CachedStatement<'d>,
+static INCIDENTS: LazyLock<Table> = LazyLock::new(|| Table::new("incidents", "id, status, occurred_at, seen_at, caught_up, about"));
+
+/// An incident that is new to the record.
+struct Begun<'e> {
+    told: &'e Told,
+    seen_at: UnixMs,
+    caught_up: Option<UnixMs>,
 }
 
-impl<'d> Pen<'d> {
-    fn find(&mut self, id: i64) -> Result<Option<Known>, Fault> {
+/// What the record is kept with, found once for all of a group.
+pub(super) struct Pen<'d, 'e> {
+    look: CachedStatement<'d>,
+    update: CachedStatement<'d>,
+    /// Incidents that began and are not written yet.
+    begun: Vec<Begun<'e>>,
+}
+
+impl<'d, 'e> Pen<'d, 'e> {
+    pub(super) fn of(db: &'d Connection) -> Result<Pen<'d, 'e>, Fault> {
+        Ok(Pen {
+            look: db.prepare_cached("SELECT status, occurred_at, caught_up FROM incidents WHERE id = ?1")?,
+            update: db.prepare_cached(
+                "UPDATE incidents SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6 WHERE id = ?1",
+            )?,
+            begun: Vec::new(),
+        })
+    }
+
+    fn find(&mut self, db: &Connection, id: i64) -> Result<Option<Known>, Fault> {
+        // It may be one of them.
+        self.write(db)?;
         let known = self
             .look
             .query_row([id], |row| Ok(Known { status: row.get::<_, String>(0)?.into(), occurred_at: row.get(1)?, caught_up: row.get(2)? }));
         Ok(known.optional()?)
     }
 
-    pub(super) fn of(db: &'d Connection) -> Result<Pen<'d>, Fault> {
-        Ok(Pen {
-            look: db.prepare_cached("SELECT status, occurred_at, caught_up FROM incidents WHERE id = ?1")?,
-            begin: db.prepare_cached(
-                "INSERT INTO incidents (id, status, occurred_at, seen_at, caught_up, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?,
-            write: db.prepare_cached(
-                "UPDATE incidents SET status = ?2, occurred_at = ?3, seen_at = ?4, caught_up = ?5, about = ?6 WHERE id = ?1",
-            )?,
-        })
+    /// Writes what is not written yet.
+    pub(super) fn write(&mut self, db: &Connection) -> Result<(), Fault> {
+        INCIDENTS.insert(db, &self.begun, |row, incident| {
+            row.put(incident.told.id)?;
+            row.put(incident.told.event.status.as_str())?;
+            row.put(incident.told.event.occurred_at.as_millisecond())?;
+            row.put(incident.seen_at)?;
+            row.put(incident.caught_up)?;
+            row.put(&incident.told.about)
+        })?;
+        self.begun.clear();
+        Ok(())
     }
 }
 
 /// Brings the record up to date, where the event changes anything. One search at most for each event, one row written for each change of state.
-pub(super) fn note(desk: &mut Desk<'_>, pen: &mut Pen<'_>, told: &Told, now: UnixMs) -> Result<Noted, Fault> {
+pub(super) fn note<'e>(desk: &mut Desk<'_>, pen: &mut Pen<'_, 'e>, told: &'e Told, now: UnixMs) -> Result<Noted, Fault> {
     let event = &*told.event;
-    let known = if desk.ledger.newest.lacks(told.id) { None } else { pen.find(told.id)? };
+    let known = if desk.ledger.newest.lacks(told.id) { None } else { pen.find(desk.db, told.id)? };
     let caught_up = event.extra.iter().any(|(name, _)| name == CAUGHT_UP);
     if known.as_ref().is_some_and(|known| is_old_news(known, event, caught_up, now)) {
         return Ok(Noted::Known);
@@ -139,8 +164,12 @@ pub(super) fn note(desk: &mut Desk<'_>, pen: &mut Pen<'_>, told: &Told, now: Uni
             && (occurred_at >= known.occurred_at || event.status == Status::Resolved)
     });
     if changes {
-        let write = if is_new { &mut pen.begin } else { &mut pen.write };
-        write.execute(params![told.id, event.status.as_str(), occurred_at, now, caught_up.then_some(now), told.about])?;
+        let caught_up = caught_up.then_some(now);
+        if is_new {
+            pen.begun.push(Begun { told, seen_at: now, caught_up });
+        } else {
+            pen.update.execute(params![told.id, event.status.as_str(), occurred_at, now, caught_up, told.about])?;
+        }
         desk.ledger.newest.add(told.id);
     }
     rewritten(desk, event, was_resolved, now)

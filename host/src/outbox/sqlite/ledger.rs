@@ -3,7 +3,9 @@
 //! The tables are the truth; this is counted from them at the start and follows them commit by commit, so that neither deduplication nor
 //! `busy_connectors` reads a row, and the queue can lie on disk in the order in which it is written. Changes become visible with the commit and are undone with a rollback.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::Connection;
@@ -23,6 +25,25 @@ pub(super) fn key_of(event_id: &str) -> Key {
     let mut key = Key::default();
     key.copy_from_slice(&digest[..16]);
     key
+}
+
+/// Keys are hashes already.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some((half, _)) = bytes.split_first_chunk() {
+            self.0 = u64::from_ne_bytes(*half);
+        }
+    }
+
+    // What an array says of its length tells nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// How much of a connector there is.
@@ -93,7 +114,9 @@ pub(super) struct Mark {
 /// The writer's own side.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    seen: HashMap<Key, UnixMs>,
+    seen: HashMap<Key, UnixMs, BuildHasherDefault<KeyHasher>>,
+    /// The number of the newest event.
+    last_seq: i64,
     window_ms: i64,
     items: i64,
     shared: Arc<Tallies>,
@@ -140,7 +163,7 @@ impl Ledger {
         }
         let unreadable: i64 = db.query_row("SELECT count(*) FROM unreadable", [], |row| row.get(0))?;
         let items = unreadable + tallies.values().map(|known| known.tally.items()).sum::<i64>();
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         let mut statement = db.prepare("SELECT seen_at, keys FROM seen ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -150,8 +173,10 @@ impl Ledger {
         drop(rows);
         drop(statement);
         let shared = Arc::new(Tallies(RwLock::new(tallies)));
+        let last_seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
         Ok(Ledger {
             seen,
+            last_seq: last_seq.unwrap_or(0),
             window_ms,
             items,
             shared,
@@ -183,10 +208,24 @@ impl Ledger {
         self.seen.get(key).is_some_and(|at| now.saturating_sub(*at) < self.window_ms)
     }
 
-    /// Remembers an event.
-    pub(super) fn remember(&mut self, key: Key, now: UnixMs) {
-        let before = self.seen.insert(key, now);
+    /// Remembers an event; `false` if it was seen within the window.
+    pub(super) fn remember(&mut self, key: Key, now: UnixMs) -> bool {
+        let before = match self.seen.entry(key) {
+            Entry::Occupied(seen) if now.saturating_sub(*seen.get()) < self.window_ms => return false,
+            Entry::Occupied(mut seen) => Some(seen.insert(now)),
+            Entry::Vacant(new) => {
+                new.insert(now);
+                None
+            }
+        };
         self.added.push((key, before));
+        true
+    }
+
+    /// A number for a new event. It is not given again, even if the transaction fails.
+    pub(super) fn next_seq(&mut self) -> i64 {
+        self.last_seq += 1;
+        self.last_seq
     }
 
     /// Forgets, with the commit, the keys of a row of `seen`, unless they were seen again later.

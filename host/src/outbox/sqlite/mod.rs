@@ -10,6 +10,7 @@
 //! | `incidents`, `responses` | where incidents stand, and what people asked to be done about them |
 //! | `ledger` | what is counted in memory: seen events, how much waits where |
 //! | `read`, `lists` | readers, on connections of their own, that wait for no sync |
+//! | `rows` | rows inserted many at a time |
 //! | `fault` | what an error of SQLite means |
 //!
 //! Every change is answered after its transaction is synced (`synchronous = FULL`, write-ahead log). A lost sync ends the process, for a
@@ -32,6 +33,7 @@ mod mover;
 mod prune;
 mod read;
 mod responses;
+mod rows;
 mod schema;
 mod split;
 mod writer;
