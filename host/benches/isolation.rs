@@ -19,11 +19,6 @@ use tokio::runtime::{Builder, Runtime};
 use self::stage::{Got, Receiver, Stage, chameleon, limits};
 use self::table::{Compared, Table};
 
-/// As in the program.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     // Receivers have threads of their own: what is measured is the host.
     let outside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

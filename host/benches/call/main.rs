@@ -25,11 +25,6 @@ use self::reused::Reused;
 use self::samples::{NOW, host, native, secrets};
 use self::table::{Compared, Table, median, quantile};
 
-/// As in the program.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What the short form is held against.
 const KEPT: &str = include_str!("short.toml");
 /// Rounds that each case gets.

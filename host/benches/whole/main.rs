@@ -28,11 +28,6 @@ use table::Table;
 /// What the short form is held against.
 const KEPT: &str = include_str!("short.toml");
 
-/// As in the program.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Any error: a benchmark that cannot measure ends with its text.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
