@@ -13,7 +13,7 @@ fn manifest(name: &str) -> Value {
     let file = packaging(&format!("kubernetes/{name}.yaml"));
     let text = std::fs::read_to_string(&file).unwrap();
     let document = Document::parse(&text, Format::Yaml, &file.to_string_lossy(), ".".as_ref(), &|_| None).unwrap();
-    document.value(&[]).unwrap().clone()
+    document.value(&[]).unwrap().into_owned()
 }
 
 #[test]

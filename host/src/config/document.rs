@@ -1,5 +1,6 @@
 //! A config document: one tree of values, each of which knows its place.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,13 +13,14 @@ use super::explain::{self, child, unknown_key};
 use super::fill::fill;
 use super::format::Format;
 use super::place::{PathId, Places, Position};
+use super::tree::Tree;
 use crate::secret::Secret;
 
 /// A config, parsed and filled in, not yet checked.
 ///
 /// A path names a value from the top: keys, and indices of lists in digits. It prints as its name alone: the values hold secrets.
 pub struct Document {
-    value: Value,
+    tree: Tree,
     places: Places,
     secrets: Vec<Secret>,
     origin: Arc<str>,
@@ -67,8 +69,9 @@ impl Document {
             ConfigErrors(errors.collect())
         })?;
         let filled = fill(root, base, env);
+        let is_table = filled.value.is_object();
         let document = Document {
-            value: filled.value,
+            tree: Tree::Whole(filled.value),
             places: filled.places,
             secrets: filled.secrets,
             origin: file,
@@ -76,7 +79,7 @@ impl Document {
             path: None,
             files: filled.files,
         };
-        if !document.value.is_object() {
+        if !is_table {
             return Err(ConfigError::of_file(origin, "a config is a table of sections").into());
         }
         let faults = filled.faults.into_iter().map(|(path, fault)| {
@@ -89,13 +92,18 @@ impl Document {
 
     /// The keys of a table in the order of the text; none where there is no table.
     pub fn keys(&self, path: &[&str]) -> Vec<String> {
-        let table = self.value(path).and_then(Value::as_object);
-        table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
+        self.tree.keys(path)
     }
 
     /// The value at a path, filled in.
-    pub fn value(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(&self.value, |value, segment| child(value, segment))
+    pub fn value(&self, path: &[&str]) -> Option<Cow<'_, Value>> {
+        self.tree.value(path)
+    }
+
+    /// Makes it small, once all of it was read: values are still to be had, but no longer their places and the order of keys.
+    pub fn pack(&mut self) {
+        self.tree.pack();
+        self.places = Places::default();
     }
 
     /// Deserialises the value at a path. `None` where there is none.
@@ -103,7 +111,7 @@ impl Document {
         let Some(section) = self.value(path) else { return Ok(None) };
         let id = PathId::of(path);
         let filled = |below: &[&str]| self.places.is_filled(below.iter().fold(id, |parent, segment| parent.child(segment)));
-        explain::read(section, &filled).map(Some).map_err(|explained| {
+        explain::read(&section, &filled).map(Some).map_err(|explained| {
             let full: Vec<&str> = path.iter().copied().chain(explained.path.iter().map(String::as_str)).collect();
             let position = if explained.at_key { self.key_position(&full) } else { self.position(&full) };
             ConfigError::at(&self.origin, position, self.name_of(&full), explained.text)
@@ -112,7 +120,8 @@ impl Document {
 
     /// One error for each key of a table that is not among the known ones.
     pub fn deny_unknown(&self, path: &[&str], known: &[&str]) -> Vec<ConfigError> {
-        let Some(table) = self.value(path).and_then(Value::as_object) else { return Vec::new() };
+        let Some(value) = self.value(path) else { return Vec::new() };
+        let Some(table) = value.as_object() else { return Vec::new() };
         let unknown = table.keys().filter(|key| !known.contains(&key.as_str()));
         let errors = unknown.map(|key| {
             let full: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
@@ -160,7 +169,7 @@ impl Document {
     pub fn section_digest(&self, path: &[&str]) -> [u8; 32] {
         let mut hasher = Sha256::new();
         match self.value(path) {
-            Some(value) => feed(&mut hasher, value),
+            Some(value) => feed(&mut hasher, &value),
             None => hasher.update([0]),
         }
         hasher.finalize().into()
@@ -185,7 +194,8 @@ impl Document {
     /// A path for people: `actions[0].connector`.
     fn name_of(&self, path: &[&str]) -> String {
         let mut name = String::new();
-        let mut at = Some(&self.value);
+        let root = self.value(&[]);
+        let mut at = root.as_deref();
         for segment in path {
             if at.is_some_and(Value::is_array) {
                 name += &format!("[{segment}]");

@@ -17,6 +17,7 @@ mod settings;
 mod span;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod watch;
 
 pub use document::Document;

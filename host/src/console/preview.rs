@@ -138,14 +138,14 @@ fn table(control: &Control, connector: Option<&str>, config: Option<Value>) -> R
     let known = connector.and_then(|name| plan.document.value(&["connectors", name]));
     let Some(mut table) = config else {
         let name = connector.ok_or(Missing::Config)?;
-        let table = known.ok_or_else(|| Missing::Connector(name.to_owned()))?.clone();
+        let table = known.ok_or_else(|| Missing::Connector(name.to_owned()))?.into_owned();
         let is_plugins = control.sinks().connectors.get(name).is_some_and(|built| built.plugin.is_some());
         return if is_plugins { Ok(table) } else { Err(Missing::Native(name.to_owned())) };
     };
     // Another plugin may hold for public what this one keeps secret.
     let base = known.filter(|known| known.get("type") == table.get("type"));
     if let Some(members) = table.as_object_mut() {
-        members.iter_mut().for_each(|(key, value)| reveal(key, value, base.and_then(|base| base.get(key))));
+        members.iter_mut().for_each(|(key, value)| reveal(key, value, base.as_ref().and_then(|base| base.get(key))));
     }
     Ok(table)
 }
@@ -162,7 +162,7 @@ fn reveal(key: &str, value: &mut Value, base: Option<&Value>) {
     if hidden {
         *value = base.cloned().unwrap_or_else(|| Value::from(if key.ends_with("url") { STAND_IN_URL } else { STAND_IN }));
     } else if let Some(members) = value.as_object_mut() {
-        members.iter_mut().for_each(|(key, value)| reveal(key, value, base.and_then(|base| base.get(key))));
+        members.iter_mut().for_each(|(key, value)| reveal(key, value, base.as_ref().and_then(|base| base.get(key))));
     }
 }
 

@@ -189,6 +189,8 @@ impl Host {
         for warning in plan.warnings.iter().chain(&sinks.warnings) {
             warn!(%warning, "The config works, but hardly as it was meant.");
         }
+        // All errors with a place in it were found.
+        plan.document.pack();
         let (plan, sinks) = (Arc::new(plan), Arc::new(sinks));
         let (reloads, requests) = mpsc::channel(REQUESTS);
         let control = Control::build(&plan, &sinks, clock, reloads).await?;

@@ -160,9 +160,9 @@ impl Reader<'_> {
         let table = self.document.value(&["connectors", name])?;
         let kind = table.get("type").and_then(Value::as_str).unwrap_or_default();
         let read = if kind.is_empty() || plugins.contains_key(kind) || !is_native(kind) {
-            ConnectorConfig::parse(table).map(|config| ConnectorPlan::Plugin(Arc::new(config)))
+            ConnectorConfig::parse(&table).map(|config| ConnectorPlan::Plugin(Arc::new(config)))
         } else {
-            NativeConnector::parse(table).map(ConnectorPlan::Native)
+            NativeConnector::parse(&table).map(ConnectorPlan::Native)
         };
         if !kind.is_empty() && !plugins.contains_key(kind) && !is_native(kind) {
             let known: Vec<&str> = plugins.keys().map(String::as_str).collect();

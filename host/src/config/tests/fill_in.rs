@@ -16,7 +16,7 @@ fn a_reference_is_replaced_at_any_depth() {
         "b": { "c": "hunter2hunter2" },
         "kept": { "env": "TOKEN", "more": 1 },
     });
-    assert_eq!(document.value(&["a"]), Some(&expected));
+    assert_eq!(document.value(&["a"]).as_deref(), Some(&expected));
     let secrets: Vec<&str> = document.secrets().iter().map(|secret| secret.expose()).collect();
     assert_eq!(secrets, ["hunter2hunter2"]);
 }
@@ -24,7 +24,7 @@ fn a_reference_is_replaced_at_any_depth() {
 #[test]
 fn a_source_may_be_called_file() {
     let document = toml("[sources.file]\ntype = 'stdin'\n");
-    assert_eq!(document.value(&["sources"]), Some(&json!({ "file": { "type": "stdin" } })));
+    assert_eq!(document.value(&["sources"]).as_deref(), Some(&json!({ "file": { "type": "stdin" } })));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_file_lies_beside_the_config_and_loses_one_newline() {
         let config = folder.path().join("c.yaml");
         std::fs::write(&config, "a:\n  password: { file: password }\n").unwrap();
         let document = Document::load(&config).unwrap();
-        assert_eq!(document.value(&["a", "password"]), Some(&json!(expected)));
+        assert_eq!(document.value(&["a", "password"]).as_deref(), Some(&json!(expected)));
     }
 }
 

@@ -45,7 +45,7 @@ fn yaml(value: &Value, indent: usize) -> String {
 
 fn read(text: &str, format: Format) -> Value {
     let document = parse(text, format).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
-    document.value(&[]).cloned().unwrap_or_default()
+    document.value(&[]).map(std::borrow::Cow::into_owned).unwrap_or_default()
 }
 
 proptest! {

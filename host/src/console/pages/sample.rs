@@ -10,12 +10,12 @@ use crate::plugin::Plugin;
 /// The config of a connector, in TOML. `None` where there is no such connector.
 pub(super) fn of_connector(control: &Control, name: &str) -> Option<String> {
     let plan = control.plan();
-    let table = plan.document.value(&["connectors", name])?.as_object()?;
+    let mut table = plan.document.value(&["connectors", name])?.into_owned();
+    let table = table.as_object_mut()?;
     let kind = table.get("type").and_then(Value::as_str).unwrap_or_default();
     let plugin = control.sinks().registry.current(kind);
-    let mut table = table.clone();
-    hide(&plan.document, plugin.as_ref(), &mut table, "");
-    toml::to_string(&table).ok()
+    hide(&plan.document, plugin.as_ref(), table, "");
+    toml::to_string(table).ok()
 }
 
 /// A config for a plugin that no connector uses yet.

@@ -36,7 +36,7 @@ impl Stage {
         sources: bool,
         logs: Option<&Logs>,
     ) -> Result<Stage, ReloadError> {
-        let plan = Arc::new(plan);
+        let mut plan = Arc::new(plan);
         let plugins = plugins(control, &plan, changes).await?;
         let sinks = Arc::new(control.sinks().rebuild(&plan, &changes.connectors, &plugins, control.clock()).await?);
         let links = if changes.responding { Some(respond::links(&plan).await?) } else { None };
@@ -44,6 +44,10 @@ impl Stage {
         let exporter = changes.traces.then(|| exporter(&plan, logs)).transpose();
         let exporter = exporter.map_err(|error| ReloadError::Build(error.to_string()))?;
         let sources = if sources { self::sources(control, &plan, changes).await? } else { BTreeMap::new() };
+        // All errors with a place in it were found.
+        if let Some(plan) = Arc::get_mut(&mut plan) {
+            plan.document.pack();
+        }
         Ok(Stage { plan, sinks, sources, links, tls, exporter })
     }
 }
