@@ -8,6 +8,8 @@
 pub mod book;
 pub mod memory;
 pub mod sqlite;
+#[cfg(test)]
+mod suite;
 
 use std::sync::Arc;
 
