@@ -22,7 +22,12 @@ struct Inner {
     rate: u32,
     /// How far the time of day was set, in milliseconds.
     stepped: AtomicI64,
+    /// How far the clock that it follows is ahead of the machine's, in milliseconds; `i64::MIN` where it follows none.
+    ahead: AtomicI64,
 }
+
+/// A clock that is followed is believed to be the same as long as it differs less than this from what it was: an answer takes time.
+const SAME_MS: i64 = 1_000;
 
 impl Default for Clock {
     fn default() -> Self {
@@ -38,7 +43,13 @@ impl Clock {
 
     /// A clock that starts now and runs `rate` times as fast. A rate of 0 counts as 1.
     pub fn scaled(rate: u32) -> Self {
-        Clock(Arc::new(Inner { start: Instant::now(), start_ms: wall_ms(), rate: rate.max(1), stepped: AtomicI64::new(0) }))
+        Clock(Arc::new(Inner {
+            start: Instant::now(),
+            start_ms: wall_ms(),
+            rate: rate.max(1),
+            stepped: AtomicI64::new(0),
+            ahead: AtomicI64::new(i64::MIN),
+        }))
     }
 
     /// The time of day.
@@ -55,7 +66,26 @@ impl Clock {
     /// The time of day at the start of this run plus the time passed since: never steps.
     pub fn steady(&self) -> UnixMs {
         let passed = self.0.start.elapsed().as_millis().saturating_mul(u128::from(self.0.rate));
-        self.0.start_ms.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
+        let ahead = match self.0.ahead.load(Ordering::Relaxed) {
+            i64::MIN => 0,
+            ahead => ahead,
+        };
+        self.0.start_ms.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)).saturating_add(ahead)
+    }
+
+    /// Has [`Clock::steady`] follow another clock, which shows `now`: hosts that share a database count in its time. Later calls change nothing
+    /// unless that clock was set; by how much is answered then. A clock that runs faster than the system's follows none.
+    pub fn follow(&self, now: UnixMs) -> Option<i64> {
+        if self.0.rate != 1 {
+            return None;
+        }
+        let by = now.saturating_sub(self.steady());
+        let before = self.0.ahead.load(Ordering::Relaxed);
+        if before != i64::MIN && by.abs() < SAME_MS {
+            return None;
+        }
+        self.0.ahead.store(if before == i64::MIN { by } else { before.saturating_add(by) }, Ordering::Relaxed);
+        (before != i64::MIN).then_some(by)
     }
 
     /// Waits. Cancel-safe.
@@ -91,6 +121,19 @@ mod tests {
         let first = clock.steady();
         std::thread::sleep(Duration::from_millis(2));
         assert!(clock.steady() >= first + 2000);
+    }
+
+    #[test]
+    fn a_clock_follows_another_and_notices_when_that_is_set() {
+        let clock = Clock::system();
+        let ahead = |clock: &Clock| clock.steady() - wall_ms();
+        assert_eq!(clock.follow(wall_ms() + 60_000), None);
+        assert!((ahead(&clock) - 60_000).abs() < 500);
+        assert_eq!(clock.follow(wall_ms() + 60_100), None, "an answer was late");
+        assert!((ahead(&clock) - 60_000).abs() < 500);
+        assert!(clock.follow(wall_ms()).is_some_and(|by| (by + 60_000).abs() < 500));
+        assert!(ahead(&clock).abs() < 500);
+        assert_eq!(Clock::scaled(10).follow(0), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tracing::{debug, error, warn};
 
 use crate::clock::Clock;
 use crate::event::Event;
+pub use crate::outbox::Wake;
 use crate::outbox::{ConnectorName, Incoming, Outbox, OutboxError, Taken, Unreadable};
 use crate::route::Routes;
 use crate::telemetry::metrics::IntakeMetrics;
@@ -19,9 +20,6 @@ pub const MAX_BATCH: usize = 1000;
 
 /// Unreadable items of one transaction that get a log line of their own.
 const LOGGED_ITEMS: usize = 5;
-
-/// Tells lanes that events wait for them.
-pub type Wake = Arc<dyn Fn(&[ConnectorName]) + Send + Sync>;
 
 /// Is told of every event that was taken in, after it was written down. Must not block.
 pub type Observer = Arc<dyn Fn(&Event, Taken) + Send + Sync>;

@@ -97,6 +97,11 @@ fn whole(connectors: Vec<Value>) -> Value {
         #[cfg(feature = "nats")]
         tagged("nats", section::<crate::source::nats::NatsConfig>()),
     ];
+    let outboxes = [
+        tagged("sqlite", section::<SqliteConfig>()),
+        #[cfg(feature = "postgres")]
+        tagged("postgres", section::<crate::outbox::postgres::PostgresConfig>()),
+    ];
     let connector = if connectors.is_empty() { json!({ "type": "object", "required": ["type"] }) } else { json!({ "oneOf": connectors }) };
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -108,7 +113,7 @@ fn whole(connectors: Vec<Value>) -> Value {
             "$schema": { "type": "string" },
             "server": section::<Server>(),
             "admin": section::<Admin>(),
-            "outbox": tagged("sqlite", section::<SqliteConfig>()),
+            "outbox": json!({ "oneOf": outboxes }),
             "ilert": section::<Ilert>(),
             "log": section::<Log>(),
             "otlp": section::<Otlp>(),

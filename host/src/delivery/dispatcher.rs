@@ -18,7 +18,7 @@ use super::budget::{self, Budgets};
 use super::lane::{Connector, Lane, Memory, Next, Shared};
 use super::policy::Policy;
 use crate::clock::Clock;
-use crate::outbox::{ConnectorName, Outbox, OutboxError, Reason};
+use crate::outbox::{Claim, ConnectorName, Outbox, OutboxError, RESPONDER, Reason};
 use crate::telemetry::metrics::DeliveryMetrics;
 use crate::telemetry::traces::Tracer;
 
@@ -27,6 +27,12 @@ pub type Connectors = HashMap<ConnectorName, Arc<Connector>>;
 
 /// After the outbox failed, or a lane panicked, it is tried again at the latest after this long, in milliseconds.
 const LONGEST_TROUBLE_MS: u64 = 30_000;
+
+/// How often is counted what other hosts send for the same accounts.
+const RECOUNT: Duration = Duration::from_secs(10);
+
+/// What waits for a connector that no config has becomes a dead letter after this time, where hosts share an outbox.
+const ROLL_OUT_MS: i64 = 600_000;
 
 /// The lanes of all connectors; cheap to clone.
 #[derive(Clone)]
@@ -69,12 +75,8 @@ impl Dispatcher {
 
     /// Takes up what an earlier run left, and this month's budgets.
     pub async fn start(&self) -> Result<(), OutboxError> {
-        let connectors = self.0.connectors.load_full();
-        for line in self.0.shared.outbox.status().await? {
-            if let Some(connector) = connectors.get(line.connector.as_str()) {
-                self.0.shared.budgets.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
-            }
-        }
+        self.count_budgets().await?;
+        self.join_others();
         let busy = self.0.shared.outbox.busy_connectors().await?;
         if !busy.is_empty() {
             info!(connectors = busy.len(), "Taking up what an earlier run left.");
@@ -83,13 +85,48 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Takes over what the outbox knows of this month's messages, where it is more than is known here.
+    async fn count_budgets(&self) -> Result<(), OutboxError> {
+        let (connectors, counted) = (self.connectors(), Budgets::default());
+        for line in self.0.shared.outbox.status().await? {
+            if let Some(connector) = connectors.get(line.connector.as_str()) {
+                counted.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
+            }
+        }
+        self.0.shared.budgets.raise(counted);
+        Ok(())
+    }
+
+    /// Where hosts share the outbox: listens to them, and counts what they send for the same accounts.
+    fn join_others(&self) {
+        let weak = Arc::downgrade(&self.0);
+        self.0.shared.outbox.on_wake(Arc::new(move |names| {
+            if let Some(inner) = weak.upgrade() {
+                Dispatcher(inner).wake(names);
+            }
+        }));
+        if !self.0.shared.outbox.is_shared() {
+            return;
+        }
+        let dispatcher = self.clone();
+        self.0.tasks.spawn(async move {
+            let stop = dispatcher.0.shared.stop.clone();
+            while stop.run_until_cancelled(tokio::time::sleep(RECOUNT)).await.is_some() {
+                let paid = dispatcher.connectors().values().any(|connector| connector.policy.monthly_budget.is_some());
+                if paid && let Err(error) = dispatcher.count_budgets().await {
+                    debug!(%error, "Monthly budgets could not be counted anew.");
+                }
+            }
+        });
+    }
+
     /// Tells lanes that something waits for them. Never blocks.
     pub fn wake(&self, names: &[ConnectorName]) {
         if self.0.shared.stop.is_cancelled() {
             return;
         }
         let mut lanes = self.0.lanes();
-        for name in names {
+        for name in names.iter().filter(|name| &***name != RESPONDER) {
             if let Some(running) = lanes.get(name) {
                 running.news.store(true, Ordering::Release);
                 running.wake.notify_one();
@@ -119,17 +156,8 @@ impl Dispatcher {
     pub async fn replace(&self, connectors: Connectors, changed: &[ConnectorName]) {
         self.set_connectors(connectors);
         // Who pays for a connector may be another: nobody's count becomes smaller by it.
-        match self.0.shared.outbox.status().await {
-            Ok(lines) => {
-                let (connectors, counted) = (self.connectors(), Budgets::default());
-                for line in lines {
-                    if let Some(connector) = connectors.get(line.connector.as_str()) {
-                        counted.load(&connector.policy.payer, &line.pace.month, line.pace.month_count);
-                    }
-                }
-                self.0.shared.budgets.raise(counted);
-            }
-            Err(error) => warn!(%error, "Monthly budgets could not be counted anew."),
+        if let Err(error) = self.count_budgets().await {
+            warn!(%error, "Monthly budgets could not be counted anew.");
         }
         let running: Vec<Arc<Running>> = {
             let lanes = self.0.lanes();
@@ -229,6 +257,8 @@ impl Inner {
                         continue;
                     }
                     lanes.remove(name);
+                    drop(lanes);
+                    self.shared.outbox.release(name);
                     return;
                 }
                 Ok(Ok(Next::Stopped) | Err(OutboxError::Closed)) => return self.forget(name),
@@ -264,7 +294,18 @@ impl Inner {
     }
 
     async fn turn(&self, name: &ConnectorName, running: &Running, memory: &mut Memory) -> Result<Next, OutboxError> {
+        if self.shared.stop.is_cancelled() {
+            return Ok(Next::Stopped);
+        }
         let found = self.connectors.load().get(name).cloned();
+        if found.is_none() && self.may_be_known_elsewhere(name).await? {
+            return Ok(Next::Idle);
+        }
+        match self.shared.outbox.claim(name).await? {
+            Claim::Held => {}
+            Claim::Taken => memory.interrupted = true,
+            Claim::Elsewhere => return Ok(Next::Idle),
+        }
         match found {
             Some(connector) => {
                 Lane { shared: &self.shared, connector, wake: &running.wake, changed: &running.changed, memory }.turn().await
@@ -273,11 +314,18 @@ impl Inner {
         }
     }
 
+    /// Whether another host may have a connector that this one does not: while configs are rolled out, they differ for a time.
+    async fn may_be_known_elsewhere(&self, name: &ConnectorName) -> Result<bool, OutboxError> {
+        if !self.shared.outbox.is_shared() {
+            return Ok(false);
+        }
+        let state = self.shared.outbox.lane(name).await?;
+        let since = state.oldest.or(state.open.as_ref().map(|open| open.created_at));
+        Ok(since.is_none_or(|since| self.shared.clock.steady().saturating_sub(since) < ROLL_OUT_MS))
+    }
+
     /// Events for a connector that the config no longer has: dead letters, so that somebody is told and can replay them.
     async fn orphaned(&self, name: &ConnectorName) -> Result<Next, OutboxError> {
-        if self.shared.stop.is_cancelled() {
-            return Ok(Next::Stopped);
-        }
         let now = self.shared.clock.steady();
         let reason = Reason {
             code: "no_connector".to_owned(),

@@ -184,7 +184,8 @@ impl Host {
         let Options { clock, links, without_sources, only_sources, logs } = options;
         let mut plan = plan;
         plan.keep_sources(&only_sources).map_err(HostError::Start)?;
-        let maker = respond::links(&plan).await?;
+        let outbox = plan.outbox.build(plan.document.base(), clock.clone()).await?;
+        let maker = respond::links(&plan, &*outbox).await?;
         let sinks = Sinks::build(&plan, &clock, respond::who_links(links.as_ref(), maker.as_ref())).await?;
         for warning in plan.warnings.iter().chain(&sinks.warnings) {
             warn!(%warning, "The config works, but hardly as it was meant.");
@@ -193,7 +194,7 @@ impl Host {
         plan.document.pack();
         let (plan, sinks) = (Arc::new(plan), Arc::new(sinks));
         let (reloads, requests) = mpsc::channel(REQUESTS);
-        let control = Control::build(&plan, &sinks, clock, reloads).await?;
+        let control = Control::build(&plan, &sinks, (clock, outbox), reloads);
         let exporter = exporter(&plan, logs.as_ref()).map_err(|error| HostError::Start(error.to_string()))?;
         let listeners = Listeners::new();
         listeners.set(respond::listening(&sinks.connectors));
@@ -263,9 +264,8 @@ impl Host {
 }
 
 impl Control {
-    /// Opens the outbox, and puts the door and the lanes before and behind it.
-    async fn build(plan: &Arc<Plan>, sinks: &Arc<Sinks>, clock: Clock, reloads: mpsc::Sender<Request>) -> Result<Control, HostError> {
-        let outbox = plan.outbox.build(plan.document.base(), clock.clone()).await?;
+    /// Puts the door and the lanes before and behind an outbox.
+    fn build(plan: &Arc<Plan>, sinks: &Arc<Sinks>, (clock, outbox): (Clock, Arc<dyn Outbox>), reloads: mpsc::Sender<Request>) -> Control {
         let dispatcher = Dispatcher::new(clock.clone(), outbox.clone(), sinks.for_lanes());
         let wake = dispatcher.clone();
         let routes = Arc::new(ArcSwap::from_pointee(Routes::new(plan.actions.clone())));
@@ -281,7 +281,7 @@ impl Control {
         metrics.config.started(clock.now());
         let state =
             ConfigState { file: plan.document.origin().to_owned(), taken_at: clock.now(), needs_restart: Vec::new(), last_read: None };
-        Ok(Control(Arc::new(Parts {
+        Control(Arc::new(Parts {
             setup: ArcSwap::from_pointee(Setup { plan: Arc::clone(plan), sinks: Arc::clone(sinks) }),
             registry: metrics.registry(),
             config: ArcSwap::from_pointee(state),
@@ -294,7 +294,7 @@ impl Control {
             intake,
             metrics,
             reloads,
-        })))
+        }))
     }
 }
 

@@ -8,11 +8,15 @@ use super::{Control, HostError, Plan};
 use crate::delivery::links::{Links, OpenLinks};
 use crate::delivery::listener::Listeners;
 use crate::delivery::plugin_sink::PluginSink;
-use crate::outbox::ConnectorName;
+use crate::outbox::{ConnectorName, Outbox};
 use crate::respond::{LinkMaker, Needs, Responder};
 
 /// Who makes the links, where the config allows any but the incident's own page. Reads the key, or makes one.
-pub(super) async fn links(plan: &Plan) -> Result<Option<Arc<LinkMaker>>, HostError> {
+pub(super) async fn links(plan: &Plan, outbox: &dyn Outbox) -> Result<Option<Arc<LinkMaker>>, HostError> {
+    if outbox.is_shared() {
+        let made = LinkMaker::shared(&plan.settings, outbox).await;
+        return Ok(made.map_err(|error| HostError::Start(error.to_string()))?.map(Arc::new));
+    }
     let (settings, folder) = (plan.settings.clone(), plan.outbox.folder(plan.document.base()));
     let opened = tokio::task::spawn_blocking(move || LinkMaker::open(&settings, &folder)).await;
     let opened = opened.map_err(|error| HostError::Start(format!("the key of the links could not be read: {error}")))?;

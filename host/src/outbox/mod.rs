@@ -6,7 +6,11 @@
 //! when the process ended may have been sent: it is tried again unchanged, under the same key.
 
 pub mod book;
+mod keys;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod record;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -18,10 +22,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 use crate::event::Event;
+use crate::secret::Secret;
 use crate::telemetry::metrics::OutboxMetrics;
 
 /// A connector's name.
 pub type ConnectorName = Arc<str>;
+
+/// Tells lanes that events wait for them. Must not block.
+pub type Wake = Arc<dyn Fn(&[ConnectorName]) + Send + Sync>;
+
+/// In the place of a connector's name: the lane of the responder, which runs on one host as every lane does. No connector can have that name.
+pub const RESPONDER: &str = "\u{1}responder";
+
+/// Who delivers for a connector, where several hosts share an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This host, as before.
+    Held,
+    /// This host from now on: what is open may have been sent by the one before.
+    Taken,
+    /// Another host, which was told that somebody asked.
+    Elsewhere,
+}
 
 /// One event to take in, routed.
 #[derive(Clone, Debug)]
@@ -307,6 +329,35 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// The connectors that have waiting events or an open message.
     async fn busy_connectors(&self) -> Result<Vec<ConnectorName>, OutboxError>;
+
+    /// Makes a lane this host's, unless another host that lives has it. To be asked before anything is done for a connector: in an outbox that
+    /// hosts share, [`Outbox::open`], [`Outbox::attempt`], [`Outbox::settle`], [`Outbox::store_pace`], [`Outbox::bury`] and [`Outbox::split`]
+    /// are refused as [`OutboxError::Conflict`] for a lane of another host.
+    async fn claim(&self, _connector: &str) -> Result<Claim, OutboxError> {
+        Ok(Claim::Held)
+    }
+
+    /// Whether a message of this connector may leave this very moment: no other host can have taken the lane over. Never waits.
+    fn holds(&self, _connector: &str) -> bool {
+        true
+    }
+
+    /// A lane has nothing to do for now, so that another host may have it.
+    fn release(&self, _connector: &str) {}
+
+    /// Whom to tell of lanes that have something to do of which this host did not know.
+    fn on_wake(&self, _wake: Wake) {}
+
+    /// Whether other hosts use it too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// A value that all hosts have alike: the one that is kept under this name, else this fresh one from now on. `None` where no hosts share
+    /// the outbox: then a file beside it serves.
+    async fn shared_secret(&self, _name: &str, _fresh: &Secret) -> Result<Option<Secret>, OutboxError> {
+        Ok(None)
+    }
 
     /// The state of one lane.
     async fn lane(&self, connector: &str) -> Result<LaneState, OutboxError>;

@@ -25,6 +25,10 @@ const AT_ONCE: usize = 8;
 const READ: usize = 200;
 /// How long to sleep when nothing is asked for.
 const IDLE: Duration = Duration::from_secs(30);
+/// How soon to look again whether this host carries out now.
+const ELSEWHERE: Duration = Duration::from_secs(1);
+/// How soon to look again for what was asked for at another host.
+const LOOK: Duration = Duration::from_millis(400);
 /// How long an attempt may still take when the host is asked to stop.
 const LAST_ATTEMPT: Duration = Duration::from_secs(8);
 /// How long to leave an outbox alone that does not answer.
@@ -34,7 +38,9 @@ const OUTBOX_PAUSE_MS: i64 = 5_000;
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut carrier = Carrier { shared: &shared, attempts: FuturesUnordered::new(), busy: HashSet::new(), pause_until: 0 };
     while !stop.is_cancelled() {
-        let wait = carrier.begin_what_is_due().await;
+        let wait = if shared.leads().await { carrier.begin_what_is_due().await } else { ELSEWHERE };
+        // What was asked for at another host is found by looking.
+        let wait = if shared.outbox.is_shared() { wait.min(LOOK) } else { wait };
         tokio::select! {
             () = stop.cancelled() => break,
             Some((incident, noted)) = carrier.attempts.next() => carrier.end(&incident, noted),

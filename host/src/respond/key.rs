@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroize;
 
+use crate::outbox::{Outbox, OutboxError};
+use crate::secret::Secret;
+
 /// The file of the key, beside the outbox.
 pub const FILE: &str = "respond.key";
 /// The file of the key before it: its links work until they expire. To change the key, rename `respond.key` to this and restart.
@@ -63,6 +66,12 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// The outbox, which keeps it for all hosts, does not give it.
+    #[error("the key of the links cannot be had from the outbox: {0}")]
+    Outbox(#[from] OutboxError),
+    /// Not what this program writes there.
+    #[error("the outbox's note `{0}` is not 64 hexadecimal digits: delete the note to get a new key (links sent so far stop working)")]
+    Note(&'static str),
     /// The system has no random numbers.
     #[error("the system gives no random numbers for a key: {0}")]
     Random(String),
@@ -92,16 +101,41 @@ impl Keys {
     }
 }
 
-fn make(folder: &Path, path: &Path) -> Result<Key, KeyError> {
-    let file_error = |error| KeyError::File { path: path.to_owned(), error };
+impl Keys {
+    /// The keys of hosts that share an outbox: the notes `respond.key` and `respond.key.old` in it, which are named as the files are and kept
+    /// by hand likewise. The old one counts as long as it is there.
+    pub async fn shared(outbox: &dyn Outbox) -> Result<Option<Keys>, KeyError> {
+        let fresh = Secret::new(digits(&random()?));
+        let Some(current) = outbox.shared_secret(FILE, &fresh).await? else { return Ok(None) };
+        let current = parse(current.expose().trim()).ok_or(KeyError::Note(FILE))?;
+        let old = match outbox.book() {
+            Some(book) => book.note(OLD_FILE).await?.map(Secret::new),
+            None => None,
+        };
+        let old = old.map(|old| parse(old.expose().trim()).ok_or(KeyError::Note(OLD_FILE))).transpose()?;
+        Ok(Some(Keys { current, old }))
+    }
+}
+
+fn random() -> Result<Key, KeyError> {
     let mut key = Key([0; LENGTH]);
     getrandom::fill(&mut key.0).map_err(|error| KeyError::Random(error.to_string()))?;
+    Ok(key)
+}
+
+fn digits(key: &Key) -> String {
+    key.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn make(folder: &Path, path: &Path) -> Result<Key, KeyError> {
+    let file_error = |error| KeyError::File { path: path.to_owned(), error };
+    let key = random()?;
     std::fs::create_dir_all(folder).map_err(file_error)?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = digits(&key);
     text.push('\n');
     let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     text.zeroize();

@@ -12,6 +12,7 @@ use crate::clock::UnixMs;
 use crate::config::{AlertUrl, Settings};
 use crate::delivery::links::{Links, OpenLinks};
 use crate::event::{Event, Kind, Status};
+use crate::outbox::Outbox;
 use crate::outbox::book::{Verb, is_ilert_id};
 use crate::plugin::wit::{Action, ActionLink};
 
@@ -46,6 +47,12 @@ impl LinkMaker {
     pub fn open(settings: &Settings, folder: &Path) -> Result<Option<LinkMaker>, KeyError> {
         let Some((shape, ttl)) = Shape::read(settings) else { return Ok(None) };
         Ok(Some(LinkMaker { shape, keys: Keys::open(folder, ttl)? }))
+    }
+
+    /// As [`LinkMaker::open`], with the key that all hosts of a shared outbox have. `None`, too, where the outbox is none.
+    pub async fn shared(settings: &Settings, outbox: &dyn Outbox) -> Result<Option<LinkMaker>, KeyError> {
+        let Some((shape, _)) = Shape::read(settings) else { return Ok(None) };
+        Ok(Keys::shared(outbox).await?.map(|keys| LinkMaker { shape, keys }))
     }
 
     /// From its parts; comments are taken from all sources.

@@ -88,7 +88,7 @@ pub struct Needs {
 #[derive(Debug, thiserror::Error)]
 pub enum RespondError {
     /// The outbox keeps no incidents.
-    #[error("this type of outbox cannot keep responses: leave `ilert.api_key` out, or use `type = \"sqlite\"`")]
+    #[error("this type of outbox cannot keep responses: leave `ilert.api_key` out, or use `type = \"sqlite\"` or `\"postgres\"`")]
     Outbox,
     /// The HTTP client.
     #[error(transparent)]

@@ -27,6 +27,8 @@ use crate::outbox::{Incoming, OutboxError};
 
 /// How long a webhook may be on its way.
 pub(super) const GRACE: Duration = Duration::from_secs(30);
+/// How soon to look again whether this host catches up now.
+const ELSEWHERE: Duration = Duration::from_secs(5);
 /// The most open incidents compared.
 const MAX_OPEN: usize = 10_000;
 /// The most incidents that are asked for one by one before what was found is told, because they are open no more.
@@ -56,6 +58,9 @@ pub(super) async fn run(shared: Arc<Shared>, every: Duration, grace: Duration, s
     let mut pages = Pages::default();
     loop {
         let all = async {
+            if !shared.leads().await {
+                return shared.clock.sleep(every.min(ELSEWHERE)).await;
+            }
             let done = reconcile(&shared, &mut pages, grace).await;
             shared.ilert.metrics().reconciled(done.as_ref().ok().map(|done| done.told));
             let more = match done {

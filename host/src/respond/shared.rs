@@ -18,10 +18,13 @@ use crate::delivery::listener::Listeners;
 use crate::event::Status;
 use crate::intake::Intake;
 use crate::outbox::book::{Ask, Book, Booked, Progress, Response, Step, Verb};
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{Claim, Outbox, OutboxError, RESPONDER};
 
 /// While so many responses wait, no further comment is taken.
 const MAX_OPEN: usize = 200;
+
+/// How soon to look again for what another host may have done.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What the parts have in common.
 pub(super) struct Shared {
@@ -113,6 +116,17 @@ impl Shared {
         Ok(booked)
     }
 
+    /// Whether this host carries out and catches up: of those that share an outbox one does, and another takes over where that one ends.
+    pub(super) async fn leads(&self) -> bool {
+        match self.outbox.claim(RESPONDER).await {
+            Ok(claim) => claim != Claim::Elsewhere,
+            Err(error) => {
+                tracing::debug!(%error, "It could not be found out which host responds.");
+                false
+            }
+        }
+    }
+
     /// Notes a step of a response, for those who wait for it too.
     pub(super) async fn step(&self, response: i64, step: Step) -> Result<(), OutboxError> {
         self.book().step(response, step, self.clock.now()).await?;
@@ -130,9 +144,12 @@ impl Shared {
                 response.progress = progress(response);
             }
             let open = response.as_ref().is_some_and(|response| response.progress == Progress::Open);
-            if !open || tokio::time::timeout_at(deadline, moved.changed()).await.is_err() {
+            if !open || tokio::time::Instant::now() >= deadline {
                 return Ok(response);
             }
+            // Another host may carry it out: then nothing is told here.
+            let look = if self.outbox.is_shared() { deadline.min(tokio::time::Instant::now() + LOOK) } else { deadline };
+            _ = tokio::time::timeout_at(look, moved.changed()).await;
         }
     }
 }

@@ -1,8 +1,11 @@
 //! A message from its first request to its outcome.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -21,6 +24,10 @@ const DEFAULT_PENALTY_MS: u64 = 60_000;
 
 /// An outcome that the outbox did not take is handed to it again so much later.
 const AGAIN: Duration = Duration::from_secs(1);
+
+fn lost(connector: &str) -> OutboxError {
+    OutboxError::Unavailable(format!("another host may have taken the lane of connector {connector} over while a message was under way"))
+}
 
 /// A message on its way.
 pub(super) struct Flight {
@@ -68,7 +75,8 @@ impl Lane<'_> {
         trace(&self.connector.name, &flight, cx.attempt, "sending");
         loop {
             let began = self.shared.clock.steady();
-            let attempt = AssertUnwindSafe(flight.steps.during(self.connector.sink.attempt(&draft, &cx))).catch_unwind().await;
+            let request = AssertUnwindSafe(flight.steps.during(self.connector.sink.attempt(&draft, &cx))).catch_unwind();
+            let attempt = self.while_held(request).await?;
             let now = self.shared.clock.steady();
             pace::ended(pace, &mut log, now);
             match attempt.unwrap_or_else(|_| Attempt::Done(Outcome::Unknown { reason: panicked() })) {
@@ -87,6 +95,14 @@ impl Lane<'_> {
                 }
             }
         }
+    }
+
+    /// A request, as long as no other host can have the lane: it neither leaves after that, nor is its answer looked at. Whoever has the lane
+    /// then sends the message again.
+    async fn while_held<F: Future>(&self, request: F) -> Result<F::Output, OutboxError> {
+        let mut request = pin!(request);
+        let name = &self.connector.name;
+        poll_fn(|cx| if self.shared.outbox.holds(name) { request.as_mut().poll(cx).map(Ok) } else { Poll::Ready(Err(lost(name))) }).await
     }
 
     /// Waits for the pace to let a further request of a message go. The request is written down first, so that a stop or a crash meanwhile

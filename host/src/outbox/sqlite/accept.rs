@@ -7,10 +7,11 @@ use rusqlite::params;
 
 use super::desk::Desk;
 use super::fault::Fault;
-use super::incidents::{self, Noted, Told};
-use super::ledger::{Key, key_of};
+use super::incidents::{self, Noted};
 use super::rows::Table;
 use crate::clock::UnixMs;
+use crate::outbox::keys::{Key, key_of};
+use crate::outbox::record::Told;
 use crate::outbox::{ConnectorName, Incoming, OutboxError, Taken, Unreadable};
 
 /// The most that is kept of what could not be read.

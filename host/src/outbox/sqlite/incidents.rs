@@ -1,7 +1,7 @@
 //! Where incidents stand, kept up by the events that come in.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -11,39 +11,9 @@ use super::read::json;
 use super::responses;
 use super::rows::Table;
 use crate::clock::UnixMs;
-use crate::event::{Event, Kind, Person, Status};
-use crate::outbox::OutboxError;
-use crate::outbox::book::{self, About, CAUGHT_UP, Echo, Incident, Response, Verb};
-
-/// A webhook that comes this long after its news was caught up with is not told again.
-const LATE_MS: i64 = 3_600_000;
-/// An event within this time after somebody asked for what it tells is the echo of that.
-const ECHO_MS: i64 = 3_600_000;
-/// Open incidents are forgotten after this time without news, or after the history if that is longer.
-const FORGET_OPEN_MS: i64 = 90 * 86_400_000;
-
-/// An event of an incident, made ready by the caller, so that the writer only writes.
-#[derive(Debug)]
-pub(super) struct Told {
-    event: Arc<Event>,
-    /// The incident's number.
-    id: i64,
-    about: String,
-}
-
-impl Told {
-    /// `None` for an event that tells nothing of an incident of iLert's.
-    pub(super) fn of(event: &Arc<Event>) -> Result<Option<Told>, serde_json::Error> {
-        let Some(id) = book::told_of(event) else { return Ok(None) };
-        let about = About {
-            summary: event.summary.chars().take(500).collect(),
-            url: event.incident_url.clone(),
-            alert_key: event.alert_key.clone(),
-            alert_source: event.alert_source.clone(),
-        };
-        Ok(Some(Told { id, about: serde_json::to_string(&about)?, event: Arc::clone(event) }))
-    }
-}
+use crate::event::{Event, Kind};
+use crate::outbox::book::{self, Incident};
+use crate::outbox::record::{self, Form, Known, News, Told};
 
 /// What the record makes of an event.
 pub(super) enum Noted {
@@ -53,12 +23,6 @@ pub(super) enum Noted {
     As(String),
     /// People know already.
     Known,
-}
-
-struct Known {
-    status: Status,
-    occurred_at: UnixMs,
-    caught_up: Option<UnixMs>,
 }
 
 /// How many of the newest incidents are remembered.
@@ -150,22 +114,12 @@ impl<'d, 'e> Pen<'d, 'e> {
 pub(super) fn note<'e>(desk: &mut Desk<'_>, pen: &mut Pen<'_, 'e>, told: &'e Told, now: UnixMs) -> Result<Noted, Fault> {
     let event = &*told.event;
     let known = if desk.ledger.newest.lacks(told.id) { None } else { pen.find(desk.db, told.id)? };
-    let caught_up = event.extra.iter().any(|(name, _)| name == CAUGHT_UP);
-    if known.as_ref().is_some_and(|known| is_old_news(known, event, caught_up, now)) {
-        return Ok(Noted::Known);
-    }
-    let is_new = known.is_none();
-    let was_resolved = known.as_ref().is_some_and(|known| known.status == Status::Resolved);
-    let occurred_at = event.occurred_at.as_millisecond();
-    // An event that was overtaken by a later one says nothing of the present; the end is the end whenever it is told.
-    let changes = known.is_none_or(|known| {
-        known.status != Status::Resolved
-            && known.status != event.status
-            && (occurred_at >= known.occurred_at || event.status == Status::Resolved)
-    });
-    if changes {
-        let caught_up = caught_up.then_some(now);
-        if is_new {
+    let (record, was_resolved) = match record::news(known.as_ref(), event, now) {
+        News::Old => return Ok(Noted::Known),
+        News::New { record, was_resolved } => (record, was_resolved),
+    };
+    if let Some(Known { occurred_at, caught_up, .. }) = record {
+        if known.is_none() {
             pen.begun.push(Begun { told, seen_at: now, caught_up });
         } else {
             pen.update.execute(params![told.id, event.status.as_str(), occurred_at, now, caught_up, told.about])?;
@@ -175,55 +129,23 @@ pub(super) fn note<'e>(desk: &mut Desk<'_>, pen: &mut Pen<'_, 'e>, told: &'e Tol
     rewritten(desk, event, was_resolved, now)
 }
 
-/// Whether people were told by the other of the two ways that news take, the webhook and catching up.
-fn is_old_news(known: &Known, event: &Event, caught_up: bool, now: UnixMs) -> bool {
-    let tells_only_status = matches!(event.kind, Kind::Created | Kind::Acknowledged | Kind::Resolved | Kind::AutoResolved);
-    let recently = known.caught_up.is_some_and(|at| now.saturating_sub(at) < LATE_MS);
-    tells_only_status && (caught_up || recently) && rank(&event.status) <= rank(&known.status)
-}
-
-/// How far an incident has come.
-fn rank(status: &Status) -> u8 {
-    match status {
-        Status::Pending | Status::Other(_) => 0,
-        Status::Accepted => 1,
-        Status::Resolved => 2,
-    }
-}
-
-/// The event with what the outbox knows better: that the incident is over, and who asked for what it tells.
+/// The event in the form in which it goes on, and the echo noted.
 fn rewritten(desk: &Desk<'_>, event: &Event, was_resolved: bool, now: UnixMs) -> Result<Noted, Fault> {
-    let late = was_resolved && event.status != Status::Resolved;
-    let comment = event.kind == Kind::CommentAdded;
-    let asked = if comment || Verb::echoed_by(&event.kind).is_some() {
-        responses::awaiting_echo(desk.db, &event.incident_id, now.saturating_sub(ECHO_MS), comment)?
+    let asked = if record::may_echo(event) {
+        let comment = event.kind == Kind::CommentAdded;
+        responses::awaiting_echo(desk.db, &event.incident_id, now.saturating_sub(record::ECHO_MS), comment)?
     } else {
         Vec::new()
     };
-    let echoed = match book::echo(event, &asked) {
-        Echo::Known => return Ok(Noted::Known),
-        Echo::Of(response) => Some(response),
-        Echo::No => None,
+    let (noted, echoed) = match record::form(event, was_resolved, &asked)? {
+        Form::Known => (Noted::Known, None),
+        Form::AsIs(echoed) => (Noted::AsIs, echoed),
+        Form::As(payload, echoed) => (Noted::As(payload), echoed),
     };
-    if let Some(response) = echoed {
-        responses::echoed(desk.db, response.id)?;
+    if let Some(id) = echoed {
+        responses::echoed(desk.db, id)?;
     }
-    // An API key of the asker's own lets iLert tell the name better than we can.
-    let named = echoed.filter(|response| response.ask.person.is_none() || event.actor.is_none());
-    if !late && named.is_none() {
-        return Ok(Noted::AsIs);
-    }
-    let mut event = event.clone();
-    if late {
-        event.status = Status::Resolved;
-    }
-    if let Some(Response { ask, .. }) = named {
-        event.actor = Some(Person { first_name: ask.who.clone(), ..Person::default() });
-        event.extra.push(("responded_in".to_owned(), ask.connector.clone()));
-    }
-    let payload = serde_json::to_string(&event)
-        .map_err(|error| OutboxError::Broken(format!("event {} cannot be written as JSON: {error}", event.id)))?;
-    Ok(Noted::As(payload))
+    Ok(noted)
 }
 
 fn incident(row: &Row<'_>) -> Result<Incident, Fault> {
@@ -281,7 +203,7 @@ pub(super) fn last_told(db: &Connection, connector: &str) -> Result<Option<Strin
 
 /// Looks through a piece for what is over, and forgets it; `true` until all were looked at. The next call begins where this one ended.
 pub(super) fn prune(desk: &mut Desk<'_>, before: UnixMs, piece: i64) -> Result<bool, Fault> {
-    let open_before = before.saturating_sub(FORGET_OPEN_MS.saturating_sub(desk.limits.history_ms).max(0));
+    let open_before = before.saturating_sub(record::FORGET_OPEN_MS.saturating_sub(desk.limits.history_ms).max(0));
     let from = desk.ledger.incidents_pruned_to;
     let (found, last): (i64, Option<i64>) = desk
         .db

@@ -9,23 +9,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::incidents::Newest;
 use crate::clock::UnixMs;
 use crate::outbox::ConnectorName;
-
-/// The first half of the SHA-256 of an event's id.
-pub(super) type Key = [u8; 16];
-
-/// The key of an event's id.
-pub(super) fn key_of(event_id: &str) -> Key {
-    let digest = Sha256::digest(event_id.as_bytes());
-    let mut key = Key::default();
-    key.copy_from_slice(&digest[..16]);
-    key
-}
+use crate::outbox::keys::Key;
 
 /// Keys are hashes already.
 #[derive(Debug, Default)]

@@ -4,10 +4,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
 use super::fault::Fault;
-use super::ledger::Key;
 use super::{incidents, messages, responses};
 use crate::clock::UnixMs;
 use crate::outbox::MessageId;
+use crate::outbox::keys::Key;
 
 /// The most rows that one piece takes away, so that no commit waits long behind it.
 const PIECE: i64 = 1_000;

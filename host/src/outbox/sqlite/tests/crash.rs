@@ -29,8 +29,10 @@ async fn picture(outbox: &SqliteOutbox) -> Picture {
     }
     let list = outbox.messages(Filter::default()).await.unwrap();
     let messages = list.into_iter().map(|message| (message.id, message.state, message.key, message.attempts)).collect();
-    let seen =
-        outbox.change(|desk| Ok(IDS.into_iter().filter(|id| desk.ledger.was_seen(&ledger::key_of(id), T0)).collect())).await.unwrap();
+    let seen = outbox
+        .change(|desk| Ok(IDS.into_iter().filter(|id| desk.ledger.was_seen(&crate::outbox::keys::key_of(id), T0)).collect()))
+        .await
+        .unwrap();
     Picture { waiting, messages, memos, seen }
 }
 
