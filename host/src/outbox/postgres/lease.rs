@@ -107,6 +107,12 @@ impl Lanes {
         state.elsewhere.insert(Arc::from(connector), (now, host));
     }
 
+    /// The database says that no other host has these lanes, whatever was known.
+    pub(super) fn see_none(&self, connectors: &[ConnectorName]) {
+        let mut state = self.lock();
+        connectors.iter().for_each(|name| _ = state.elsewhere.remove(name));
+    }
+
     /// The database refused a change: what is known of the lane may be wrong.
     pub(super) fn doubt(&self, connector: &str) {
         let mut state = self.lock();
@@ -186,5 +192,9 @@ mod tests {
         lanes.see("ops", 2, now);
         lanes.doubt("ops");
         assert_eq!(lanes.known("ops", now), Known::Nothing);
+        lanes.see("ops", 2, now);
+        lanes.take(1, "own");
+        lanes.see_none(&["ops".into(), "own".into()]);
+        assert_eq!((lanes.known("ops", now), lanes.known("own", now)), (Known::Nothing, Known::Held));
     }
 }

@@ -265,6 +265,8 @@ impl Member {
         for row in client.query(&sql, &[&host]).await? {
             names.push(ConnectorName::from(row.try_get::<_, &str>(0)?));
         }
+        // What was asked for a moment ago may have been told that another host has it, which has gone since.
+        self.lanes.see_none(&names);
         self.rouse(&names);
         Ok(())
     }

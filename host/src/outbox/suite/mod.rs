@@ -10,9 +10,10 @@
 //! | `prune` | what is forgotten, and what never |
 //! | `book` | incidents, and what people asked to be done about them |
 //! | `model` | random lives with crashes, against plain maps |
+//! | `shared` | what several hosts on one store have to do besides |
 //!
-//! A kind of outbox says by [`Store`] how it is opened and what a crash leaves, and calls [`outbox_suite!`]; a test is a function over any
-//! store. One that is missing in the list below is dead code, which the compiler tells.
+//! A kind of outbox says by [`Store`] how it is opened and what a crash leaves, and calls [`outbox_suite!`]; one that hosts share calls
+//! [`shared_suite!`], too. A test is a function over any store. One that is missing in the lists below is dead code, which the compiler tells.
 
 pub(super) mod book;
 pub(super) mod door;
@@ -23,6 +24,8 @@ pub(super) mod lists;
 pub(super) mod model;
 pub(super) mod prune;
 mod sample;
+#[cfg(feature = "postgres")]
+pub(super) mod shared;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -31,7 +34,7 @@ use async_trait::async_trait;
 
 pub(super) use self::sample::*;
 use super::book::Book;
-use super::{Outbox, OutboxError, Taken};
+use super::{Claim, Outbox, OutboxError, Taken};
 
 /// Where an outbox of one kind keeps its things, in a test.
 #[async_trait]
@@ -103,7 +106,12 @@ impl<S: Store> Stage<S> {
     }
 
     /// Makes lanes this host's, before anything is done for them.
-    pub(super) async fn hold(&self, _connectors: &[&str]) {}
+    pub(super) async fn hold(&self, connectors: &[&str]) {
+        for connector in connectors {
+            let claim = self.claim(connector).await.unwrap();
+            assert_ne!(claim, Claim::Elsewhere, "nobody else is there");
+        }
+    }
 
     /// Takes one event in, for lanes that are this host's; its number in the queue of the first.
     pub(super) async fn take(&self, id: &str, connectors: &[&str]) -> i64 {
@@ -190,6 +198,29 @@ macro_rules! outbox_suite {
     };
 }
 pub(super) use outbox_suite;
+
+/// Puts one kind of outbox through what several hosts on it have to do.
+#[cfg(feature = "postgres")]
+macro_rules! shared_suite {
+    ($store:ty) => {
+        $crate::outbox::suite::outbox_suite! { @tests $store,
+            shared:
+                what_one_host_took_in_is_seen_by_the_other_and_known_there,
+                an_event_that_two_hosts_take_in_at_once_is_new_to_one,
+                a_lane_is_held_by_one_host_and_the_other_can_change_nothing_of_it,
+                a_host_that_ends_leaves_its_lanes_to_the_others_at_once,
+                the_lanes_of_a_host_that_crashed_are_others_when_its_lease_is_over,
+                a_host_that_was_taken_for_dead_can_change_nothing_any_more,
+                a_host_is_told_of_what_others_take_in_for_its_lanes,
+                a_lane_without_a_host_is_found_by_looking,
+                of_two_hosts_that_want_a_lane_one_gets_it,
+                a_secret_is_the_same_on_all_hosts,
+                what_is_over_is_forgotten_by_several_at_once_without_harm;
+        }
+    };
+}
+#[cfg(feature = "postgres")]
+pub(super) use shared_suite;
 
 /// Does something on a runtime of its own, for tests that do it many times.
 pub(super) fn block_on(work: impl Future<Output = ()>) {

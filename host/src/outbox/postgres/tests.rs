@@ -1,0 +1,72 @@
+//! What every outbox has to do, done by this one, in a PostgreSQL of the tests' own.
+
+// Shared with other tests, which use more of it.
+#[allow(dead_code)]
+#[path = "../../../../tests/support/postgres.rs"]
+mod server;
+
+use tokio_postgres::NoTls;
+
+use self::server::Postgres;
+use super::*;
+use crate::config::Span;
+use crate::outbox::suite::shared::Shared;
+use crate::outbox::suite::{Store, outbox_suite, shared_suite};
+
+/// A schema of its own in the server that all tests share.
+struct Schema(PostgresConfig);
+
+impl Schema {
+    /// Executes something of ours; a number that it answers.
+    async fn execute(&self, sql: &str) -> i64 {
+        let mut settings: tokio_postgres::Config = self.0.url.expose().parse().unwrap();
+        let settings = settings.options(format!("-c search_path={}", self.0.schema));
+        let (client, connection) = settings.connect(NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let number = client.query_opt(sql, &[]).await.unwrap().map_or(0, |row| row.get(0));
+        connection.abort();
+        number
+    }
+}
+
+#[async_trait]
+impl Store for Schema {
+    async fn fresh() -> Option<Schema> {
+        let server = Postgres::shared()?;
+        let config = PostgresConfig {
+            schema: Postgres::fresh_schema(),
+            lease: Span::from_secs(1),
+            connections: 4,
+            ..PostgresConfig::new(server.url())
+        };
+        Some(Schema(config))
+    }
+
+    async fn open(&self) -> Result<Arc<dyn Outbox>, OutboxError> {
+        Ok(Arc::new(PostgresOutbox::open(Path::new("."), &self.0, Clock::system()).await?))
+    }
+
+    /// The lease of the host that is gone is over at once: `shared` looks at how long it takes.
+    async fn crash(&mut self, outbox: Arc<dyn Outbox>) {
+        drop(outbox);
+        self.bury_everybody().await;
+    }
+
+    async fn needed(&self) -> i64 {
+        self.execute("SELECT coalesce(sum(refs), 0)::bigint FROM events").await
+    }
+}
+
+#[async_trait]
+impl Shared for Schema {
+    fn be_patient(&mut self) {
+        self.0.lease = Span::from_secs(600);
+    }
+
+    async fn bury_everybody(&self) {
+        self.execute("DELETE FROM hosts").await;
+    }
+}
+
+outbox_suite!(Schema);
+shared_suite!(Schema);
