@@ -236,7 +236,7 @@ impl Member {
     async fn bury(&self, client: &Client, host: i64) -> Result<(), Fault> {
         let sql = "DELETE FROM hosts WHERE alive_until < clock_timestamp() AND id <> $1
                    AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $2) RETURNING name";
-        for row in client.query(sql, &[&host, &self.lease.as_secs_f64()]).await? {
+        for row in client.query(sql, &[&host, &(2.0 * self.lease.as_secs_f64())]).await? {
             let name: &str = row.try_get(0)?;
             tracing::warn!(message = "A host gives no sign of life; its lanes are taken over.", host = name);
         }
