@@ -22,6 +22,7 @@ const NEEDED: &[Needed] = &[
     Needed { package: "chromium-driver", binary: "chromedriver", used_by: "the console's pages" },
     Needed { package: "nats-server", binary: "nats-server", used_by: "the tests of the NATS source" },
     Needed { package: "npm", binary: "npm", used_by: "fetching axe-core, which looks for barriers in the console's pages" },
+    Needed { package: "postgresql", binary: "postgres", used_by: "the tests of the outbox that hosts share" },
     Needed { package: "prometheus", binary: "promtool", used_by: "the checks of metrics and alert rules" },
     Needed { package: "prometheus-alertmanager", binary: "prometheus-alertmanager", used_by: "the tests of Alertmanager's webhook" },
     Needed { package: "strace", binary: "strace", used_by: "the test of a disk that fails to sync" },
@@ -71,6 +72,7 @@ fn install(needed: &'static [Needed]) -> Vec<&'static str> {
 }
 
 fn is_missing(needed: &Needed) -> bool {
-    // Debian keeps some servers out of the search path.
-    in_path(needed.binary).is_none() && !std::path::Path::new("/usr/sbin").join(needed.binary).is_file()
+    // Debian keeps some servers out of the search path, those of PostgreSQL in a folder for each version.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|version| version.path().join("bin"));
+    in_path(needed.binary).is_none() && !versions.chain(["/usr/sbin".into()]).any(|folder| folder.join(needed.binary).is_file())
 }

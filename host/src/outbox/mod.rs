@@ -13,6 +13,8 @@ pub mod moving;
 pub mod postgres;
 mod record;
 pub mod sqlite;
+#[cfg(test)]
+mod suite;
 
 use std::sync::Arc;
 

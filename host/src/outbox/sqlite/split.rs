@@ -43,33 +43,3 @@ pub(super) fn split(desk: &mut Desk<'_>, id: MessageId, keep: &[i64]) -> Result<
     desk.ledger.count(connector, Tally { open: 1, ..Tally::default() });
     Ok(other)
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::outbox::sqlite::tests::{T0, delivered, new_message, open_at, take, tried};
-    use crate::outbox::{Outbox, OutboxError, PaceLog};
-
-    #[tokio::test]
-    async fn the_other_half_is_next_in_turn_with_a_key_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let outbox = open_at(&folder.path().join("x.db")).await;
-        let mut seqs = Vec::new();
-        for id in ["a", "b", "c"] {
-            seqs.push(take(&outbox, id, &["ops"]).await);
-        }
-        let id = outbox.open(new_message("ops", "key", &seqs)).await.unwrap();
-        for wrong in [vec![], vec![99], seqs.clone()] {
-            assert!(matches!(outbox.split(id, wrong).await, Err(OutboxError::Conflict(_))));
-        }
-        let other = outbox.split(id, vec![seqs[1]]).await.unwrap();
-        let first = outbox.lane("ops").await.unwrap().open.unwrap();
-        assert_eq!((first.id, first.key.as_str(), first.events.len(), first.events[0].seq), (id, "key", 1, seqs[1]));
-        outbox.settle(id, delivered(), tried("delivered"), PaceLog::default()).await.unwrap();
-        let second = outbox.lane("ops").await.unwrap().open.unwrap();
-        assert_eq!((second.id, second.events.len(), second.created_at, second.draft), (other, 2, T0, None));
-        assert_ne!(second.key, "key");
-        outbox.settle(other, delivered(), tried("delivered"), PaceLog::default()).await.unwrap();
-        assert!(outbox.busy_connectors().await.unwrap().is_empty());
-        outbox.close().await;
-    }
-}

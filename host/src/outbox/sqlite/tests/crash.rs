@@ -105,31 +105,3 @@ async fn whatever_is_left_of_the_log_every_whole_commit_and_nothing_else_is_ther
         assert_eq!(restart(folder.path(), &database, &damaged).await, *expected(intact), "bit flipped in byte {cut}");
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_producers_get_their_own_answers_and_all_is_there_after_a_crash() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.db");
-    let outbox = Arc::new(open_at(&path).await);
-    let mut producers = tokio::task::JoinSet::new();
-    for producer in 0..64 {
-        let outbox = Arc::clone(&outbox);
-        producers.spawn(async move {
-            for n in 0..8 {
-                // Every second event is its neighbour's too: one of both gets it in.
-                let id = if n % 2 == 0 { format!("{producer}-{n}") } else { format!("pair {}-{n}", producer / 2) };
-                let answer = outbox.accept(T0, vec![incoming(&id, &["ops"])], vec![]).await.unwrap();
-                assert!(n % 2 == 1 || answer == [Taken::New]);
-                // A call that does not fit, in the same groups.
-                assert!(matches!(outbox.discard(MessageId(1)).await, Err(OutboxError::NotFound(_))));
-            }
-        });
-    }
-    producers.join_all().await;
-    drop(outbox);
-    let outbox = open_at(&path).await;
-    let waiting = outbox.waiting("ops", 10_000).await.unwrap();
-    let ids: std::collections::HashSet<&str> = waiting.iter().map(|waiting| waiting.event.id.as_str()).collect();
-    assert_eq!((waiting.len(), ids.len()), (64 * 4 + 32 * 4, 64 * 4 + 32 * 4));
-    assert_eq!(outbox.lane("ops").await.unwrap().waiting, 384);
-}

@@ -156,3 +156,17 @@ async fn the_log_is_moved_into_the_file_before_it_grows_long() {
     assert!(log < 18_000 * 4_120, "{log} bytes");
     assert_eq!(outbox.lane("ops").await.unwrap().waiting, 800);
 }
+
+#[tokio::test]
+async fn what_could_not_be_read_is_forgotten_with_the_history_and_frees_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = open_limited(&folder.path().join("x.db"), Limits { max_items: 250, ..limits() }).await.unwrap();
+    let items = |n: usize| (0..n).map(|_| Unreadable { source: "hook".into(), body: b"{".to_vec(), error: "no JSON".into() }).collect();
+    outbox.accept(T0, vec![], items(240)).await.unwrap();
+    outbox.accept(T0 + DAY, vec![], items(10)).await.unwrap();
+    assert!(matches!(outbox.accept(T0 + DAY, vec![], items(1)).await, Err(OutboxError::Unavailable(_))));
+    while outbox.prune(T0 + DAY, T0).await.unwrap() {}
+    let kept = outbox.unreadable(1_000).await.unwrap();
+    assert!(kept.len() == 10 && kept.iter().all(|(_, at, _)| *at == T0 + DAY));
+    outbox.accept(T0 + DAY, vec![], items(240)).await.unwrap();
+}

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::UnixMs;
+use crate::outbox::{ConnectorName, Filter, MessageId, PaceLog, Waiting};
 
 const CONNECTORS: [&str; 3] = ["a", "b", "c"];
 
@@ -93,20 +95,16 @@ impl Model {
     }
 }
 
-struct World {
-    folder: tempfile::TempDir,
-    path: std::path::PathBuf,
-    outbox: SqliteOutbox,
+struct World<S> {
+    stage: Stage<S>,
     model: Model,
-    copies: u32,
 }
 
-impl World {
-    async fn new() -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("0.db");
-        let outbox = open_at(&path).await;
-        World { folder, path, outbox, model: Model { now: T0, ..Model::default() }, copies: 0 }
+impl<S: Store> World<S> {
+    async fn new() -> Option<World<S>> {
+        let world = World { stage: Stage::new().await?, model: Model { now: T0, ..Model::default() } };
+        world.stage.hold(&CONNECTORS).await;
+        Some(world)
     }
 
     async fn play(&mut self, act: &Act) {
@@ -119,16 +117,19 @@ impl World {
             Act::Replay { nth } => self.replay(nth).await,
             Act::Discard { nth } => {
                 if let Some(id) = self.model.dead(nth) {
-                    self.outbox.discard(id).await.unwrap();
+                    self.stage.discard(id).await.unwrap();
                     self.model.messages.remove(&id);
                 }
             }
             Act::Prune => self.prune().await,
             Act::Wait => self.model.now += DAY / 2,
-            Act::Crash => self.crash().await,
+            Act::Crash => {
+                self.stage.crash().await;
+                self.restarted().await;
+            }
             Act::Reopen => {
-                self.outbox.close().await;
-                self.restart().await;
+                self.stage.reopen().await;
+                self.restarted().await;
             }
         }
     }
@@ -138,7 +139,7 @@ impl World {
         let names: Vec<&str> = picked.iter().map(|n| CONNECTORS[*n]).collect();
         let now = self.model.now;
         let fresh = self.model.seen.get(id).is_none_or(|at| now - at >= DAY);
-        let answer = self.outbox.accept(now, vec![incoming(id, &names)], vec![]).await.unwrap();
+        let answer = self.stage.accept(now, vec![incoming(id, &names)], vec![]).await.unwrap();
         assert_eq!(answer, [if fresh { Taken::New } else { Taken::Duplicate }]);
         if fresh {
             self.model.seen.insert(id.to_owned(), now);
@@ -147,13 +148,13 @@ impl World {
     }
 
     async fn seqs(&self, to: usize, count: usize) -> Vec<i64> {
-        self.outbox.waiting(CONNECTORS[to], count).await.unwrap().iter().map(|waiting| waiting.seq).collect()
+        self.stage.waiting(CONNECTORS[to], count).await.unwrap().iter().map(|waiting| waiting.seq).collect()
     }
 
     async fn open(&mut self, to: usize, count: usize) {
         let seqs = self.seqs(to, count).await;
         let key = format!("k{}", self.model.turns);
-        let opened = self.outbox.open(new_message(CONNECTORS[to], &key, &seqs)).await;
+        let opened = self.stage.open(new_message(CONNECTORS[to], &key, &seqs)).await;
         if self.model.head(to).is_some() || self.model.queues[to].is_empty() {
             assert!(matches!(opened, Err(OutboxError::Conflict(_))), "{opened:?}");
         } else {
@@ -164,7 +165,7 @@ impl World {
 
     async fn attempt(&mut self, to: usize) {
         let Some((id, _)) = self.model.head(to) else { return };
-        self.outbox.attempt(id, draft("again"), PaceLog::default(), self.model.now).await.unwrap();
+        self.stage.attempt(id, draft("again"), PaceLog::default(), self.model.now).await.unwrap();
         let message = self.model.messages.get_mut(&id).unwrap();
         message.attempts += u32::from(!message.in_flight);
         (message.in_flight, message.unknown) = (true, true);
@@ -180,7 +181,7 @@ impl World {
         };
         let mut record = tried("x");
         record.at = self.model.now;
-        self.outbox.settle(id, settle, record, PaceLog::default()).await.unwrap();
+        self.stage.settle(id, settle, record, PaceLog::default()).await.unwrap();
         let message = self.model.messages.get_mut(&id).unwrap();
         if state == "open" {
             message.attempts = message.attempts - u32::from(message.in_flight) + u32::from(how == 3);
@@ -193,15 +194,15 @@ impl World {
         if seqs.is_empty() {
             return;
         }
-        let id = self.outbox.bury(CONNECTORS[to], seqs, why("old"), self.model.now).await.unwrap();
-        let key = self.outbox.message(id).await.unwrap().summary.key;
+        let id = self.stage.bury(CONNECTORS[to], seqs, why("old"), self.model.now).await.unwrap();
+        let key = self.stage.message(id).await.unwrap().summary.key;
         let message = self.model.take(to, count, key, "dead");
         self.model.messages.insert(id, message);
     }
 
     async fn replay(&mut self, nth: usize) {
         let Some(id) = self.model.dead(nth) else { return };
-        let to = self.outbox.replay(id, self.model.now).await.unwrap();
+        let to = self.stage.replay(id, self.model.now).await.unwrap();
         self.model.turns += 1;
         let turn = self.model.turns;
         let message = self.model.messages.get_mut(&id).unwrap();
@@ -213,36 +214,22 @@ impl World {
 
     async fn prune(&mut self) {
         let now = self.model.now;
-        while self.outbox.prune(now + 1_000, now - DAY / 4).await.unwrap() {}
+        while self.stage.prune(now + 1_000, now - DAY / 4).await.unwrap() {}
         self.model.messages.retain(|_, message| message.state != "delivered");
         self.model.seen.retain(|_, at| *at >= now - DAY / 4);
     }
 
-    /// The files as they are this moment are all that is left.
-    async fn crash(&mut self) {
-        self.copies += 1;
-        let copy = self.folder.path().join(format!("{}.db", self.copies));
-        for ending in ["", "-wal"] {
-            let from = format!("{}{ending}", self.path.display());
-            if Path::new(&from).exists() {
-                std::fs::copy(&from, format!("{}{ending}", copy.display())).unwrap();
-            }
-        }
-        self.path = copy;
-        self.restart().await;
-    }
-
-    async fn restart(&mut self) {
-        self.outbox = open_at(&self.path).await;
+    async fn restarted(&mut self) {
+        self.stage.hold(&CONNECTORS).await;
         self.model.messages.values_mut().for_each(|message| message.in_flight = false);
     }
 
     async fn compare(&self) {
         let mut busy = Vec::new();
         for (to, name) in CONNECTORS.into_iter().enumerate() {
-            let lane = self.outbox.lane(name).await.unwrap();
+            let lane = self.stage.lane(name).await.unwrap();
             let ids = |waiting: &[Waiting]| waiting.iter().map(|waiting| waiting.event.id.clone()).collect::<Vec<_>>();
-            assert_eq!(ids(&self.outbox.waiting(name, 1_000).await.unwrap()), self.model.queues[to]);
+            assert_eq!(ids(&self.stage.waiting(name, 1_000).await.unwrap()), self.model.queues[to]);
             assert_eq!(lane.waiting, self.model.queues[to].len() as u64);
             let found = lane.open.map(|open| (open.id, open.key, open.attempts, open.unknown, ids(&open.events)));
             let wanted = self.model.head(to).map(|(id, m)| (id, m.key.clone(), m.attempts, m.unknown, m.covers.clone()));
@@ -251,33 +238,28 @@ impl World {
                 busy.push(ConnectorName::from(name));
             }
         }
-        let mut found = self.outbox.busy_connectors().await.unwrap();
+        let mut found = self.stage.busy_connectors().await.unwrap();
         found.sort();
         assert_eq!(found, busy);
-        let listed = self.outbox.messages(Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+        let listed = self.stage.messages(Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
         let listed: Vec<_> = listed.into_iter().rev().map(|message| (message.id, message.state, message.events)).collect();
         let wanted: Vec<_> = self.model.messages.iter().map(|(id, m)| (*id, m.state.to_owned(), m.covers.len() as u64)).collect();
         assert_eq!(listed, wanted);
-        let events = self
-            .outbox
-            .change(|desk| Ok(desk.db.query_row("SELECT coalesce(sum(refs), 0) FROM events", [], |row| row.get::<_, i64>(0))?));
         let needed =
             self.model.queues.iter().map(Vec::len).sum::<usize>() + self.model.messages.values().map(|m| m.covers.len()).sum::<usize>();
-        assert_eq!(events.await.unwrap(), needed as i64, "no event is kept or lost that something needs");
+        assert_eq!(self.stage.needed().await, needed as i64, "no event is kept or lost that something needs");
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_life_of_an_outbox_is_that_of_a_few_plain_maps(acts in proptest::collection::vec(act(), 1..70)) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let mut world = World::new().await;
+pub(in crate::outbox) fn every_life_of_an_outbox_is_that_of_a_few_plain_maps<S: Store>() {
+    let config = ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() };
+    proptest!(config, |(acts in proptest::collection::vec(act(), 1..70))| {
+        block_on(async {
+            let Some(mut world) = World::<S>::new().await else { return };
             for act in &acts {
                 world.play(act).await;
                 world.compare().await;
             }
         });
-    }
+    });
 }
