@@ -6,6 +6,7 @@
 //! when the process ended may have been sent: it is tried again unchanged, under the same key.
 
 pub mod book;
+pub mod late;
 pub mod memory;
 pub mod sqlite;
 
