@@ -7,6 +7,7 @@
 
 pub mod book;
 mod keys;
+pub mod late;
 pub mod memory;
 pub mod moving;
 #[cfg(feature = "postgres")]
