@@ -209,6 +209,10 @@ pub(super) fn columns(table: &Table, seen_keys: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "moving_tests.rs"]
+pub(super) mod moved;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
