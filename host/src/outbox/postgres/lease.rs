@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_host_with_many_more_lanes_than_its_share_gives_some_away() {
-        assert_eq!([surplus(100, 100, 1), surplus(40, 90, 3), surplus(90, 90, 3), surplus(6, 6, 3)], [0, 0, 30, 0]);
+        assert_eq!([surplus(100, 100, 1), surplus(40, 90, 3), surplus(90, 90, 3), surplus(6, 6, 3)], [0, 5, 30, 0]);
         let (lanes, now) = (Lanes::default(), Instant::now());
         lanes.begin(1, now + 100 * RESTING);
         lanes.take(1, RESPONDER);
