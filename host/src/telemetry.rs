@@ -76,10 +76,11 @@ fn rust_log() -> Option<String> {
 
 fn filter(log: &Log, rust_log: Option<&str>) -> Result<EnvFilter, TelemetryError> {
     let (origin, level) = match rust_log {
-        Some(level) => (EnvFilter::DEFAULT_ENV, level),
-        None => ("log.level", log.level.as_str()),
+        Some(level) => (EnvFilter::DEFAULT_ENV, level.to_owned()),
+        // What these tell of is told by the outbox too, in its own words.
+        None => ("log.level", format!("deadpool=off,tokio_postgres=error,{}", log.level)),
     };
-    EnvFilter::builder().parse(level).map_err(|error| TelemetryError::Level { origin, error })
+    EnvFilter::builder().parse(&level).map_err(|error| TelemetryError::Level { origin, error })
 }
 
 fn subscriber<W>(

@@ -12,7 +12,12 @@ const SOON: Duration = Duration::from_secs(120);
 /// The words before a command that has a small disk of its own at `folder`, in a mount namespace that ends with it. `None` where
 /// this user may not make one.
 fn small_disk(folder: &Path, options: &str) -> Option<Vec<String>> {
-    let script = format!("mount -t tmpfs -o {options} tmpfs '{}' && exec \"$@\"", folder.display());
+    small_disk_with(folder, options, "true")
+}
+
+/// As [`small_disk`], with something done before the command.
+fn small_disk_with(folder: &Path, options: &str, before: &str) -> Option<Vec<String>> {
+    let script = format!("mount -t tmpfs -o {options} tmpfs '{}' && {{ {before}; exec \"$@\"; }}", folder.display());
     let ways = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
     for way in ways {
         let words = [&["unshare"][..], way, &["sh", "-c", &script, "sh"]].concat();
@@ -65,7 +70,7 @@ async fn assert_come_again(scene: &Scene, refusal: &str, why: &str) {
     let lower = refusal.to_lowercase();
     assert!(lower.starts_with("http/1.1 503") && lower.contains("\r\nretry-after: "), "{refusal}");
     let ready = scene.admin("/readyz").await.expect("an answer");
-    assert!(ready.status == 503 && ready.text.contains(why) && ready.text.contains("outbox.db"), "{}", ready.text);
+    assert!(ready.status == 503 && ready.text.to_lowercase().contains(why) && ready.text.contains("/disk/"), "{}", ready.text);
 }
 
 /// Waits until all of these are shown, once each.
@@ -92,6 +97,78 @@ async fn a_full_disk_tells_senders_to_come_again_and_goes_on_when_there_is_room(
     taken.extend(["before/0".to_owned(), "after/0".to_owned()]);
     assert_shown(&scene, &taken).await;
     program.kill();
+}
+
+/// Makes a disk that was mounted read-only one that can be written.
+fn remount(program: &Program, folder: &Path) {
+    let (pid, folder) = (program.id().to_string(), folder.to_str().unwrap());
+    let ways = [&["--mount"][..], &["--user", "--preserve-credentials", "--mount"]];
+    let done = ways.iter().any(|way| {
+        let words = [&["--target", &pid][..], way, &["mount", "-o", "remount,rw", folder]].concat();
+        Command::new("nsenter").args(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    });
+    assert!(done, "the disk cannot be made writable");
+}
+
+/// What a program that was started on a disk that takes no data answers everybody.
+async fn assert_waits(scene: &Scene, why: &str) {
+    let refusal = scene.answer(0, "early", 0, "").await.expect("an answer");
+    assert_come_again(scene, &refusal.text, why).await;
+    assert_eq!(scene.admin("/healthz").await.expect("an answer").status, 200, "a restart would not help");
+    let metrics = scene.admin("/metrics").await.expect("an answer");
+    assert!(metrics.text.contains("\nincident_sink_ready 0"), "{}", metrics.text);
+    let console = scene.admin("/").await.expect("an answer");
+    assert!(console.status == 503 && console.text.contains("/disk/") && console.text.contains("<nav"), "{}", console.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_starts_on_a_full_disk_waits_for_room() {
+    let scene = Scene::of(1).await;
+    let ballast = format!("cat /dev/zero 2>/dev/null > '{}'", scene.disk().join("ballast").display());
+    let Some(words) = small_disk_with(&scene.disk(), "size=4m", &ballast) else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut program = scene.start_under(&words).await;
+    assert_waits(&scene, "no space").await;
+    std::fs::remove_file(inside(&program, &scene.disk()).join("ballast")).unwrap();
+    until_taken(&scene, "after").await;
+    assert_shown(&scene, &["after/0".to_owned()]).await;
+    let metrics = scene.admin("/metrics").await.expect("an answer").text;
+    let commits = metrics.lines().find_map(|line| line.strip_prefix("incident_sink_outbox_commit_duration_seconds_count "));
+    assert!(commits.is_some_and(|commits| commits != "0"), "{metrics}");
+    program.terminate();
+    assert!(program.ended(SOON).await.expect("it ends").success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_starts_on_a_read_only_disk_waits_and_makes_its_key_later() {
+    let scene = Scene::of(1).await;
+    let config = scene.folder.path().join("incident-sink.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replacen("[server]\n", "[server]\npublic_url = \"https://incidents.example.com\"\n", 1);
+    // Nobody answers there: what people asked for would wait.
+    std::fs::write(&config, text + "[ilert]\napi_url = \"http://127.0.0.1:9/api\"\napi_key = \"SECof-ilert\"\n").unwrap();
+    let Some(words) = small_disk(&scene.disk(), "size=4m,ro") else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut program = scene.start_under(&words).await;
+    assert_waits(&scene, "read-only").await;
+    remount(&program, &scene.disk());
+    until_taken(&scene, "42").await;
+    assert_shown(&scene, &["42/0".to_owned()]).await;
+    let card = scene.group.messages("ops0").pop().unwrap().raw.to_string();
+    assert!(card.contains("https://incidents.example.com/respond/"), "{card}");
+    assert!(inside(&program, &scene.disk()).join("respond.key").exists());
+    program.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_waits_for_its_disk_stops_when_it_is_told_to() {
+    let scene = Scene::of(1).await;
+    let Some(words) = small_disk(&scene.disk(), "size=4m,ro") else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut program = scene.start_under(&words).await;
+    assert_waits(&scene, "read-only").await;
+    program.terminate();
+    assert!(program.ended(SOON).await.expect("it ends").success(), "{}", scene.log());
 }
 
 /// A file that even root cannot write, for a while.

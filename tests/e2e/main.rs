@@ -4,6 +4,8 @@
 mod crash;
 mod disk;
 mod many;
+#[path = "../support/port.rs"]
+mod port;
 mod stop;
 mod support;
 mod sync;

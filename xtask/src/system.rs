@@ -35,6 +35,7 @@ const NEEDED: &[Needed] = &[
 /// What benchmarks start.
 const BENCH: &[Needed] = &[
     Needed { package: "nginx-light", binary: "nginx", used_by: "the comparisons of `cargo xtask bench`" },
+    Needed { package: "postgresql", binary: "postgres", used_by: "what the outbox that hosts share costs" },
     Needed { package: "wrk", binary: "wrk", used_by: "the load of `cargo xtask bench`" },
 ];
 

@@ -139,7 +139,9 @@ async fn show(store: &Store, id: MessageId, json: bool) -> Result<(), Failure> {
     }
     let summary = &detail.summary;
     say(&format!("message {} for connector `{}`: {}", summary.id.0, summary.connector, summary.state))?;
-    say(&format!("why:        {} {}", summary.reason.code, summary.reason.text))?;
+    if !summary.reason.text.is_empty() {
+        say(&format!("why:        {} {}", summary.reason.code, summary.reason.text))?;
+    }
     if !summary.reason.advice.is_empty() {
         say(&format!("what to do: {}", summary.reason.advice))?;
     }
@@ -147,14 +149,9 @@ async fn show(store: &Store, id: MessageId, json: bool) -> Result<(), Failure> {
         say(&format!("event:      {} {} #{} {}", event.kind.as_str(), event.status.as_str(), event.incident_id, event.summary))?;
     }
     for attempt in &detail.attempts_made {
-        say(&format!(
-            "attempt:    {} {} after {} ms {} {}",
-            moment(attempt.at),
-            attempt.outcome,
-            attempt.took_ms,
-            attempt.reason.code,
-            attempt.reason.text
-        ))?;
+        let line = format!("attempt:    {} {} after {} ms", moment(attempt.at), attempt.outcome, attempt.took_ms);
+        let why = format!(" {} {}", attempt.reason.code, attempt.reason.text);
+        say(&format!("{line}{}", why.trim_end()))?;
     }
     Ok(())
 }

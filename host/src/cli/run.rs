@@ -58,7 +58,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             host.add_service(watch_config(host.control()));
         }
         host.add_service(reload_on_hangup(host.control())?);
-        if let Some(addr) = host.addr() {
+        if let Some(addr) = host.addr().filter(|_| host.is_late()) {
+            info!(%addr, "Listening; events are refused until the outbox can be opened.");
+        } else if let Some(addr) = host.addr() {
             info!(%addr, connectors = host.control().plan().connectors.len(), "Ready.");
         }
         Ok(host.run(stop, abort).await?)

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::reload::{Changes, Fixed, ReloadError, Reloaded, Request, Stage};
-use super::{Built, Control, HostError, Plan, Setup, respond};
+use super::{Built, Control, HostError, Late, Plan, Setup, respond};
 use crate::config::Document;
 use crate::delivery::Healthcheck;
 use crate::delivery::links::Links;
@@ -37,6 +37,7 @@ pub(super) struct Live {
     /// What the public server answers; `None` without one.
     public: Option<Public>,
     sources: BTreeMap<String, Part>,
+    /// Of the sources, and of an outbox that is opened late: what fails there ends the host.
     source_tasks: JoinSet<Result<(), HostError>>,
     responder: Option<Part>,
     listeners: Listeners,
@@ -66,7 +67,8 @@ struct Part {
 impl Live {
     /// Starts everything that was built.
     pub(super) fn start(control: Control, built: Built) -> (Live, mpsc::Receiver<Request>) {
-        let Built { server, extra, sources, responder, listeners, services, requests, links, logs, only_sources, exporter: _ } = built;
+        let Built { server, extra, sources, responder, listeners, services, requests, late, links, logs, only_sources, exporter: _ } =
+            built;
         let (fixed, inner, sinks) = (Fixed::of(&control.plan()), CancellationToken::new(), control.sinks());
         let routes = Arc::new(ArcSwap::from_pointee(Router::new()));
         let public = server.as_ref().map(|server| Public { routes: Arc::clone(&routes), tls: server.tls() });
@@ -78,7 +80,8 @@ impl Live {
         for (name, source) in sources_built {
             live.start_source(name, source);
         }
-        live.responder = responder_built.map(|responder| live.start_responder(responder, None));
+        let opening = late.map(|late| live.open_late(late));
+        live.responder = responder_built.map(|responder| live.start_responder(responder, opening));
         if let Some(public) = &live.public {
             public.routes.store(Arc::new(live.routes()));
         }
@@ -277,6 +280,17 @@ impl Live {
             None => part.ended.cancel(),
         }
         self.sources.insert(name, part);
+    }
+
+    /// Opens the outbox when it can be. The host ends where that turns out to be impossible.
+    fn open_late(&mut self, late: Late) -> Part {
+        let part = Part { routes: Router::new(), stop: self.inner.child_token(), ended: CancellationToken::new() };
+        let (control, stop, ended) = (self.control.clone(), part.stop.clone(), part.ended.clone());
+        self.source_tasks.spawn(async move {
+            let _ended = ended.drop_guard();
+            late.wait(control, stop).await
+        });
+        part
     }
 
     /// Lets a source take in what it has begun.

@@ -50,7 +50,7 @@ impl Control {
             let mut looked_up = Registry::default();
             looked_up.register_collector(Box::new(moment));
             let mut text = String::new();
-            encode_registry(&mut text, &control.0.registry)?;
+            encode_registry(&mut text, &control.0.registry.load())?;
             encode_registry(&mut text, &looked_up)?;
             encode_eof(&mut text).map(|()| text)
         });

@@ -2,6 +2,7 @@
 
 mod error;
 mod health;
+mod late;
 mod live;
 mod metrics;
 pub mod native;
@@ -24,6 +25,7 @@ use tracing::{error, warn};
 
 pub use error::HostError;
 pub use health::{Health, Trouble};
+use late::Late;
 pub use metrics::MetricsError;
 pub use plan::Plan;
 use reload::Request;
@@ -78,7 +80,7 @@ struct Parts {
     intake: Intake,
     metrics: Metrics,
     /// The counters, to be written out.
-    registry: Registry,
+    registry: ArcSwap<Registry>,
     /// Held while a page of metrics is written.
     page: tokio::sync::Mutex<()>,
     /// Why the host takes nothing in any more.
@@ -168,6 +170,8 @@ struct Built {
     services: Vec<Service>,
     /// Those who want the config to be read anew.
     requests: mpsc::Receiver<Request>,
+    /// An outbox that could not be opened yet.
+    late: Option<Late>,
     links: Option<Arc<dyn Links>>,
     logs: Option<Logs>,
     /// Of the traces, where the config wants some.
@@ -179,13 +183,13 @@ struct Built {
 pub type Service = Box<dyn FnOnce(CancellationToken) -> futures_util::future::BoxFuture<'static, ()> + Send>;
 
 impl Host {
-    /// Opens the outbox, loads the plugins, takes the address. Spawns no task of its own.
+    /// Opens the outbox, loads the plugins, takes the address. Spawns no task of its own. An outbox whose disk takes no data now is opened later,
+    /// when the host runs: until then nothing is taken in ([`Control::health`] says why).
     pub async fn build(plan: Plan, options: Options) -> Result<Host, HostError> {
         let Options { clock, links, without_sources, only_sources, logs } = options;
         let mut plan = plan;
         plan.keep_sources(&only_sources).map_err(HostError::Start)?;
-        let outbox = plan.outbox.build(plan.document.base(), clock.clone()).await?;
-        let maker = respond::links(&plan, &*outbox).await?;
+        let maker = respond::links(&plan);
         let sinks = Sinks::build(&plan, &clock, respond::who_links(links.as_ref(), maker.as_ref())).await?;
         for warning in plan.warnings.iter().chain(&sinks.warnings) {
             warn!(%warning, "The config works, but hardly as it was meant.");
@@ -194,7 +198,8 @@ impl Host {
         plan.document.pack();
         let (plan, sinks) = (Arc::new(plan), Arc::new(sinks));
         let (reloads, requests) = mpsc::channel(REQUESTS);
-        let control = Control::build(&plan, &sinks, (clock, outbox), reloads);
+        let (outbox, late) = late::open(&plan, maker.as_ref(), &clock).await?;
+        let control = Control::build(&plan, &sinks, clock, outbox, reloads);
         let exporter = exporter(&plan, logs.as_ref()).map_err(|error| HostError::Start(error.to_string()))?;
         let listeners = Listeners::new();
         listeners.set(respond::listening(&sinks.connectors));
@@ -207,6 +212,7 @@ impl Host {
             listeners,
             services,
             requests,
+            late,
             links,
             logs,
             exporter,
@@ -223,6 +229,11 @@ impl Host {
     /// See [`Control::submit`].
     pub async fn submit(&self, event: Event) -> Result<Taken, IntakeError> {
         self.control.submit(event).await
+    }
+
+    /// Whether the outbox could not be opened yet.
+    pub fn is_late(&self) -> bool {
+        self.built.late.is_some()
     }
 
     /// What other rooms may do with it.
@@ -250,7 +261,9 @@ impl Host {
     pub async fn run(self, stop: CancellationToken, abort: CancellationToken) -> Result<(), HostError> {
         let Host { control, mut built } = self;
         control.0.dispatcher.traces().set(built.exporter.take());
-        control.0.dispatcher.start().await?;
+        if built.late.is_none() {
+            control.0.dispatcher.start().await?;
+        }
         let (live, requests) = live::Live::start(control.clone(), built);
         let ended = live.run(requests, &stop, &abort).await;
         control.0.outbox.close().await;
@@ -265,7 +278,7 @@ impl Host {
 
 impl Control {
     /// Puts the door and the lanes before and behind an outbox.
-    fn build(plan: &Arc<Plan>, sinks: &Arc<Sinks>, (clock, outbox): (Clock, Arc<dyn Outbox>), reloads: mpsc::Sender<Request>) -> Control {
+    fn build(plan: &Arc<Plan>, sinks: &Arc<Sinks>, clock: Clock, outbox: Arc<dyn Outbox>, reloads: mpsc::Sender<Request>) -> Control {
         let dispatcher = Dispatcher::new(clock.clone(), outbox.clone(), sinks.for_lanes());
         let wake = dispatcher.clone();
         let routes = Arc::new(ArcSwap::from_pointee(Routes::new(plan.actions.clone())));
@@ -283,7 +296,7 @@ impl Control {
             ConfigState { file: plan.document.origin().to_owned(), taken_at: clock.now(), needs_restart: Vec::new(), last_read: None };
         Control(Arc::new(Parts {
             setup: ArcSwap::from_pointee(Setup { plan: Arc::clone(plan), sinks: Arc::clone(sinks) }),
-            registry: metrics.registry(),
+            registry: ArcSwap::from_pointee(metrics.registry()),
             config: ArcSwap::from_pointee(state),
             page: tokio::sync::Mutex::default(),
             stopping: OnceLock::new(),
@@ -295,6 +308,13 @@ impl Control {
             metrics,
             reloads,
         }))
+    }
+
+    /// Counts what an outbox that was opened late counts.
+    fn count_anew(&self) {
+        let outbox = self.0.outbox.metrics().unwrap_or_default();
+        let metrics = Metrics { outbox, ..self.0.metrics.clone() };
+        self.0.registry.store(Arc::new(metrics.registry()));
     }
 }
 

@@ -8,19 +8,28 @@ use super::{Control, HostError, Plan};
 use crate::delivery::links::{Links, OpenLinks};
 use crate::delivery::listener::Listeners;
 use crate::delivery::plugin_sink::PluginSink;
-use crate::outbox::{ConnectorName, Outbox};
+use crate::outbox::{ConnectorName, Outbox, OutboxError};
 use crate::respond::{LinkMaker, Needs, Responder};
 
-/// Who makes the links, where the config allows any but the incident's own page. Reads the key, or makes one.
-pub(super) async fn links(plan: &Plan, outbox: &dyn Outbox) -> Result<Option<Arc<LinkMaker>>, HostError> {
-    if outbox.is_shared() {
-        let made = LinkMaker::shared(&plan.settings, outbox).await;
-        return Ok(made.map_err(|error| HostError::Start(error.to_string()))?.map(Arc::new));
+/// Who makes the links, where the config allows any but the incident's own page.
+pub(super) fn links(plan: &Plan) -> Option<Arc<LinkMaker>> {
+    LinkMaker::new(&plan.settings, &plan.outbox.folder(plan.document.base())).map(Arc::new)
+}
+
+/// Reads the key of the links, or makes one: in the outbox where hosts share it, else beside it. `Ok` with the reason where that may go well
+/// later.
+pub(super) async fn take_key(maker: Option<&Arc<LinkMaker>>, outbox: &dyn Outbox) -> Result<Option<OutboxError>, HostError> {
+    let Some(maker) = maker.cloned() else { return Ok(None) };
+    let taken = if outbox.is_shared() {
+        Ok(maker.take_shared_key(outbox).await)
+    } else {
+        tokio::task::spawn_blocking(move || maker.take_key()).await
+    };
+    match taken.map_err(|error| HostError::Start(format!("the key of the links could not be read: {error}")))? {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_temporary() => Ok(Some(OutboxError::Unavailable(error.to_string()))),
+        Err(error) => Err(HostError::Start(error.to_string())),
     }
-    let (settings, folder) = (plan.settings.clone(), plan.outbox.folder(plan.document.base()));
-    let opened = tokio::task::spawn_blocking(move || LinkMaker::open(&settings, &folder)).await;
-    let opened = opened.map_err(|error| HostError::Start(format!("the key of the links could not be read: {error}")))?;
-    Ok(opened.map_err(|error| HostError::Start(error.to_string()))?.map(Arc::new))
 }
 
 /// The pages and what carries out, where iLert's API may be used.

@@ -7,7 +7,9 @@
 
 pub mod book;
 mod keys;
+pub mod late;
 pub mod memory;
+pub mod moving;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
@@ -434,6 +436,11 @@ pub trait OutboxConfig: std::fmt::Debug + Send + Sync {
     /// The folder for what the host keeps beside the outbox.
     fn folder(&self, base: &std::path::Path) -> std::path::PathBuf {
         base.to_owned()
+    }
+
+    /// One side of a move to or from another outbox; `target` where it is to take in. An `Err` where this type cannot be moved.
+    async fn mover(&self, _base: &std::path::Path, _target: bool) -> Result<Box<dyn moving::Mover>, OutboxError> {
+        Err(OutboxError::Broken("this type of outbox cannot be moved".to_owned()))
     }
 
     /// Opens it. Relative paths lie beside `base`, the folder of the config file.

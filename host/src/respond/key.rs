@@ -54,6 +54,14 @@ pub enum KeyError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// There is none, and none can be written.
+    #[error("a key for the links, {}, cannot be written: {error}", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// Others could sign links with it.
     #[error("the key of the links, {}, can be read by others: run `chmod 600` on it, or delete it to get a new one", path.display())]
     Open {
@@ -75,6 +83,13 @@ pub enum KeyError {
     /// The system has no random numbers.
     #[error("the system gives no random numbers for a key: {0}")]
     Random(String),
+}
+
+impl KeyError {
+    /// Whether it may be otherwise as soon as the disk takes data.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, KeyError::Unwritten { .. } | KeyError::Outbox(OutboxError::Unavailable(_)))
+    }
 }
 
 /// The keys in use: the first signs, all verify.
@@ -128,18 +143,22 @@ fn digits(key: &Key) -> String {
 }
 
 fn make(folder: &Path, path: &Path) -> Result<Key, KeyError> {
-    let file_error = |error| KeyError::File { path: path.to_owned(), error };
+    let unwritten = |error| KeyError::Unwritten { path: path.to_owned(), error };
     let key = random()?;
-    std::fs::create_dir_all(folder).map_err(file_error)?;
+    std::fs::create_dir_all(folder).map_err(unwritten)?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut text = digits(&key);
     text.push('\n');
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let written = options.open(path).map(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     text.zeroize();
-    written.map_err(file_error)?;
+    written.map_err(unwritten)?.map_err(|error| {
+        // A part of a key would be taken for a damaged one. What cannot be removed either is told at the next try.
+        let _ = std::fs::remove_file(path);
+        unwritten(error)
+    })?;
     tracing::info!(path = %path.display(), "A key for the links on messages was made.");
     Ok(key)
 }
@@ -209,6 +228,17 @@ mod tests {
         assert_ne!(second.current.0, first.current.0);
         assert_eq!(second.old.unwrap().0, first.current.0);
         assert!(Keys::open(folder.path(), Duration::ZERO).unwrap().old.is_none());
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("data");
+        std::fs::write(&place, "a file where the folder is to be").unwrap();
+        let error = Keys::open(&place, DAY).unwrap_err();
+        assert!(matches!(error, KeyError::File { .. }) && !error.is_temporary(), "{error}");
+        let error = make(&place, &place.join(FILE)).unwrap_err();
+        assert!(error.is_temporary() && error.to_string().contains("respond.key"), "{error}");
     }
 
     #[test]

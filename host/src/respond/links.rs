@@ -1,6 +1,7 @@
 //! Makes the links of a message: what a reader may do about its incident.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use url::Url;
@@ -23,7 +24,11 @@ pub(super) const PATH: &str = "respond";
 #[derive(Debug)]
 pub struct LinkMaker {
     shape: Shape,
-    keys: Keys,
+    /// Empty as long as a first key cannot be written.
+    keys: OnceLock<Keys>,
+    /// Where the key is.
+    folder: PathBuf,
+    ttl: Duration,
 }
 
 /// The links as they look, without what makes them work: for a preview, which needs no key.
@@ -42,28 +47,42 @@ struct Shape {
 }
 
 impl LinkMaker {
-    /// `None` where the config has no `server.public_url` or no `ilert.api_key`: then messages link the incident's own page only. The key is read
-    /// from `folder`, or made there. Blocks.
-    pub fn open(settings: &Settings, folder: &Path) -> Result<Option<LinkMaker>, KeyError> {
-        let Some((shape, ttl)) = Shape::read(settings) else { return Ok(None) };
-        Ok(Some(LinkMaker { shape, keys: Keys::open(folder, ttl)? }))
+    /// `None` where the config has no `server.public_url` or no `ilert.api_key`: then messages link the incident's own page only. `folder` is
+    /// where [`LinkMaker::take_key`] looks.
+    pub fn new(settings: &Settings, folder: &Path) -> Option<LinkMaker> {
+        let (shape, ttl) = Shape::read(settings)?;
+        Some(LinkMaker { shape, keys: OnceLock::new(), folder: folder.to_owned(), ttl })
     }
 
-    /// As [`LinkMaker::open`], with the key that all hosts of a shared outbox have. `None`, too, where the outbox is none.
-    pub async fn shared(settings: &Settings, outbox: &dyn Outbox) -> Result<Option<LinkMaker>, KeyError> {
-        let Some((shape, _)) = Shape::read(settings) else { return Ok(None) };
-        Ok(Keys::shared(outbox).await?.map(|keys| LinkMaker { shape, keys }))
+    /// Reads the key, or makes one; without it, links lead nowhere but to the incident's own page. Once it is there, it stays. Blocks.
+    pub fn take_key(&self) -> Result<(), KeyError> {
+        if self.keys.get().is_none() {
+            // Of two who take it at once, both find the same.
+            let _ = self.keys.set(Keys::open(&self.folder, self.ttl)?);
+        }
+        Ok(())
+    }
+
+    /// As [`LinkMaker::take_key`], with the key that all hosts of a shared outbox have.
+    pub async fn take_shared_key(&self, outbox: &dyn Outbox) -> Result<(), KeyError> {
+        if self.keys.get().is_none()
+            && let Some(keys) = Keys::shared(outbox).await?
+        {
+            let _ = self.keys.set(keys);
+        }
+        Ok(())
     }
 
     /// From its parts; comments are taken from all sources.
     #[cfg(test)]
-    pub(super) fn new(public_url: &Url, keys: Keys, ttl_ms: i64) -> LinkMaker {
-        LinkMaker { shape: Shape { base: below(public_url), ttl_ms, comments: BySource::all(()), alert_url: None }, keys }
+    pub(super) fn of(public_url: &Url, keys: Keys, ttl_ms: i64) -> LinkMaker {
+        let shape = Shape { base: below(public_url), ttl_ms, comments: BySource::all(()), alert_url: None };
+        LinkMaker { shape, keys: OnceLock::from(keys), folder: PathBuf::new(), ttl: Duration::ZERO }
     }
 
-    /// Reads the signed part of a link.
-    pub(super) fn read(&self, token: &str, now: UnixMs) -> Result<Token, TokenError> {
-        Token::open(token, &self.keys, now, self.shape.ttl_ms)
+    /// Reads the signed part of a link. `None` as long as there is no key.
+    pub(super) fn read(&self, token: &str, now: UnixMs) -> Option<Result<Token, TokenError>> {
+        Some(Token::open(token, self.keys.get()?, now, self.shape.ttl_ms))
     }
 
     /// Where the pages are, as browsers see it.
@@ -74,7 +93,10 @@ impl LinkMaker {
 
 impl Links for LinkMaker {
     fn links(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
-        self.shape.links(connector, event, now, |token| token.seal(&self.keys.current))
+        match self.keys.get() {
+            Some(keys) => self.shape.links(connector, event, now, |token| token.seal(&keys.current)),
+            None => self.shape.open(connector, event, now),
+        }
     }
 
     fn shown(&self, connector: &str, event: &Event, now: UnixMs) -> Vec<ActionLink> {
@@ -159,7 +181,7 @@ mod tests {
 
     fn maker() -> LinkMaker {
         let keys = Keys { current: Key::new([1; 32]), old: None };
-        LinkMaker::new(&"https://incidents.example.com/sink/".parse().unwrap(), keys, 60_000)
+        LinkMaker::of(&"https://incidents.example.com/sink/".parse().unwrap(), keys, 60_000)
     }
 
     #[test]
@@ -170,9 +192,18 @@ mod tests {
         let actions: Vec<_> = links.iter().map(|link| format!("{:?}", link.action)).collect();
         assert_eq!(actions, ["Action::Accept", "Action::Resolve", "Action::Comment", "Action::Open"]);
         let token = links[1].href.strip_prefix("https://incidents.example.com/sink/respond/").unwrap();
-        let read = maker().read(token, 60_999).unwrap();
+        let read = maker().read(token, 60_999).unwrap().unwrap();
         assert_eq!((read.verb, read.incident, read.connector.as_str()), (Verb::Resolve, 7, "ops"));
-        assert!(matches!(maker().read(token, 61_000), Err(TokenError::Expired(_))));
+        assert!(matches!(maker().read(token, 61_000), Some(Err(TokenError::Expired(_)))));
+    }
+
+    #[test]
+    fn without_a_key_there_is_only_the_incidents_page_and_no_link_is_judged() {
+        let maker = LinkMaker { keys: OnceLock::new(), ..maker() };
+        let mut event = testing::event("7", Kind::Created);
+        event.incident_url = Some("https://example.ilert.com/7".into());
+        assert_eq!(maker.links("ops", &event, 0), OpenLinks.links("ops", &event, 0));
+        assert!(maker.read("anything", 0).is_none());
     }
 
     #[test]
@@ -182,7 +213,7 @@ mod tests {
         for (real, shown) in real.iter().zip(&shown) {
             assert_eq!((&real.action, real.href.len()), (&shown.action, shown.href.len()));
             let token = shown.href.strip_prefix("https://incidents.example.com/sink/respond/").unwrap();
-            assert!(token.starts_with("hidden-") && matches!(maker().read(token, 1_000), Err(TokenError::Forged)));
+            assert!(token.starts_with("hidden-") && matches!(maker().read(token, 1_000), Some(Err(TokenError::Forged))));
         }
     }
 

@@ -102,9 +102,10 @@ impl<'a> Visit<'a> {
         let words = Words::choose(None, browsers);
         let Some(links) = &shared.links else { return Err(StatusCode::NOT_FOUND.into_response()) };
         let (token, expired) = match links.read(text, shared.clock.now()) {
-            Ok(token) => (token, false),
-            Err(TokenError::Expired(token)) => (token, true),
-            Err(TokenError::Forged) => return Err(answer(StatusCode::NOT_FOUND, page::render(words, None, &Say::Forged))),
+            Some(Ok(token)) => (token, false),
+            Some(Err(TokenError::Expired(token))) => (token, true),
+            None => return Err(answer(StatusCode::SERVICE_UNAVAILABLE, page::render(words, None, &Say::Trouble(words.unwritten)))),
+            Some(Err(TokenError::Forged)) => return Err(answer(StatusCode::NOT_FOUND, page::render(words, None, &Say::Forged))),
         };
         let words = Words::choose(shared.languages.get(&token.connector).map(String::as_str), browsers);
         let Ok(place) = shared.pages.try_acquire() else {

@@ -92,6 +92,12 @@ pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> Plugin {
     Plugin::load(engine, bytes, &Limits::default()).unwrap()
 }
 
+/// With all the time that may be given.
+pub(crate) fn patient(engine: &Engine, bytes: &[u8]) -> Plugin {
+    let limits: Limits = serde_json::from_value(json!({ "deadline": "10s" })).unwrap();
+    Plugin::load(engine, bytes, &limits).unwrap()
+}
+
 /// An engine, a registry and a maker of sinks.
 pub(crate) struct Bench {
     pub(crate) engine: Engine,

@@ -203,9 +203,10 @@ fn last(w: &Words, message: Option<&MessageSummary>, now: i64) -> Markup {
     }
 }
 
-/// A receiver's words, with its code.
+/// A receiver's words, with its code, unless they name it, or it is the HTTP status of an answer whose words tell more.
 pub(super) fn words_of(reason: &Reason) -> Markup {
-    html! { @if !reason.code.is_empty() { span.code { (reason.code) } " " } (reason.text) }
+    let adds = !reason.code.is_empty() && reason.code != "200" && !reason.text.contains(&*reason.code);
+    html! { @if adds { span.code { (reason.code) } " " } (reason.text) }
 }
 
 fn more(w: &Words, uri: &Uri, from: usize, found: usize) -> Markup {

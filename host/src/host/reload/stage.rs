@@ -39,7 +39,10 @@ impl Stage {
         let mut plan = Arc::new(plan);
         let plugins = plugins(control, &plan, changes).await?;
         let sinks = Arc::new(control.sinks().rebuild(&plan, &changes.connectors, &plugins, control.clock()).await?);
-        let links = if changes.responding { Some(respond::links(&plan, &**control.outbox()).await?) } else { None };
+        let links = changes.responding.then(|| respond::links(&plan));
+        if let Some(missing) = respond::take_key(links.as_ref().and_then(Option::as_ref), &**control.outbox()).await? {
+            return Err(ReloadError::Build(missing.to_string()));
+        }
         let tls = if changes.tls { Some(tls(&plan)?) } else { None };
         let exporter = changes.traces.then(|| exporter(&plan, logs)).transpose();
         let exporter = exporter.map_err(|error| ReloadError::Build(error.to_string()))?;

@@ -5,6 +5,7 @@ use deadpool_postgres::{Pool, Transaction};
 use super::PostgresOutbox;
 use super::fault::Fault;
 use super::lease::Known;
+use super::member::ALL;
 use super::writer::LONGEST;
 use crate::outbox::{Claim, OutboxError};
 
@@ -14,6 +15,7 @@ pub(super) async fn claim(outbox: &PostgresOutbox, connector: &str) -> Result<Cl
     match member.known(connector) {
         Known::Held => return Ok(Claim::Held),
         Known::Elsewhere(_) => return Ok(Claim::Elsewhere),
+        Known::Given => return give(outbox, connector).await,
         Known::Nothing => {}
     }
     let host = member.host().await?;
@@ -35,6 +37,22 @@ pub(super) async fn claim(outbox: &PostgresOutbox, connector: &str) -> Result<Cl
         None if member.lanes.take(host, connector) => Ok(Claim::Taken),
         None => Err(OutboxError::Conflict(format!("this host lost its lanes while it took that of connector {connector}"))),
     }
+}
+
+/// Frees a lane that others are to have, and has them look.
+async fn give(outbox: &PostgresOutbox, connector: &str) -> Result<Claim, OutboxError> {
+    let host = outbox.member.lanes.host();
+    let work = async {
+        let client = outbox.client().await?;
+        let sql = client.prepare_cached("UPDATE lanes SET owner = NULL WHERE connector = $1 AND owner = $2").await?;
+        client.execute(&sql, &[&connector, &host]).await?;
+        Ok::<_, Fault>(())
+    };
+    let given = tokio::time::timeout(LONGEST, work).await;
+    given.map_err(|_| OutboxError::Unavailable("the database did not answer in time".into()))??;
+    outbox.member.lanes.see(connector, ALL, std::time::Instant::now());
+    outbox.member.call(ALL, connector);
+    Ok(Claim::Elsewhere)
 }
 
 /// Makes this host the owner of a lane, unless one that is alive is: then that one is answered.

@@ -10,8 +10,10 @@ use serde::Deserialize;
 
 use super::PostgresOutbox;
 use super::connect::settings;
+use super::moving::SchemaMover;
 use crate::clock::Clock;
 use crate::config::{Span, secret_schema};
+use crate::outbox::moving::Mover;
 use crate::outbox::{Outbox, OutboxConfig, OutboxError};
 use crate::secret::Secret;
 
@@ -118,6 +120,10 @@ impl OutboxConfig for PostgresConfig {
             return Err("`max_items` must be at least 1".into());
         }
         Ok(())
+    }
+
+    async fn mover(&self, base: &Path, target: bool) -> Result<Box<dyn Mover>, OutboxError> {
+        Ok(Box::new(SchemaMover::open(base, self, target).await?))
     }
 
     async fn build(&self, base: &Path, clock: Clock) -> Result<Arc<dyn Outbox>, OutboxError> {

@@ -44,7 +44,7 @@ pub(super) fn settings(config: &PostgresConfig) -> Result<tokio_postgres::Config
     let idle = ms(config.lease.duration().max(Duration::from_secs(1)));
     // A host that is frozen in the middle of a transaction holds a lane's row: the server lets go of it for others to take the lane over.
     let options = format!(
-        "-c search_path={} -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={idle}",
+        "-c search_path={} -c client_min_messages=warning -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={idle}",
         config.schema,
         ms(STATEMENT),
         ms(LOCK)

@@ -4,16 +4,18 @@
 //! then on its lanes are free; a row that is gone never comes back, so "the row is there" is all that a claim has to look at. The host
 //! itself believes in its lanes only while the row cannot be deleted yet: it counts from before the sign of life left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::outbox::ConnectorName;
+use crate::outbox::{ConnectorName, RESPONDER};
 
 /// A lane with nothing to do is free for others after this time.
 pub(super) const RESTING: Duration = Duration::from_secs(10);
 /// That a lane is another host's is believed so long without asking again.
 const ELSEWHERE: Duration = Duration::from_secs(1);
+/// So many lanes more than its share a host keeps.
+const SLACK: usize = 8;
 
 /// What this host knows of lanes.
 #[derive(Debug, Default)]
@@ -27,6 +29,8 @@ struct State {
     until: Option<Instant>,
     /// The lanes that it holds, each with the time since when it has nothing to do.
     held: HashMap<ConnectorName, Option<Instant>>,
+    /// Those of them that are to be another's.
+    giving: HashSet<ConnectorName>,
     /// Lanes that another host holds, since when that is known, and which.
     elsewhere: HashMap<ConnectorName, (Instant, i64)>,
 }
@@ -36,6 +40,8 @@ struct State {
 pub(super) enum Known {
     /// It is this host's.
     Held,
+    /// It was this host's, and is to be freed for others now.
+    Given,
     /// It is this one's.
     Elsewhere(i64),
     /// The database has to be asked.
@@ -73,6 +79,9 @@ impl Lanes {
     /// What is known of a lane. That it is asked for means that it has something to do.
     pub(super) fn known(&self, connector: &str, now: Instant) -> Known {
         let mut state = self.lock();
+        if state.giving.remove(connector) && state.held.remove(connector).is_some() {
+            return Known::Given;
+        }
         if let Some(resting) = state.held.get_mut(connector) {
             *resting = None;
             return Known::Held;
@@ -141,15 +150,43 @@ impl Lanes {
     }
 
     /// How many lanes it holds.
-    #[cfg(test)]
     fn count(&self) -> usize {
         self.lock().held.len()
     }
+
+    /// Marks lanes for others where this host has many more than its share of `lanes` on so many `hosts`. Each is given when it is asked for next,
+    /// which is between two messages.
+    pub(super) fn share(&self, lanes: usize, hosts: usize) {
+        let surplus = surplus(self.count(), lanes, hosts);
+        let mut state = self.lock();
+        let works = |(name, resting): &(&ConnectorName, &Option<Instant>)| resting.is_none() && &***name != RESPONDER;
+        state.giving = state.held.iter().filter(works).map(|(name, _)| Arc::clone(name)).take(surplus).collect();
+    }
+}
+
+/// How many lanes to give: half of what is too much, so that two who give at once do not take turns; none for a small difference.
+fn surplus(held: usize, lanes: usize, hosts: usize) -> usize {
+    let fair = lanes.div_ceil(hosts.max(1));
+    let too_many = held.saturating_sub(fair);
+    if too_many > SLACK.max(fair / 4) { too_many.div_ceil(2) } else { 0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_with_many_more_lanes_than_its_share_gives_some_away() {
+        assert_eq!([surplus(100, 100, 1), surplus(40, 90, 3), surplus(90, 90, 3), surplus(6, 6, 3)], [0, 5, 30, 0]);
+        let (lanes, now) = (Lanes::default(), Instant::now());
+        lanes.begin(1, now + 100 * RESTING);
+        lanes.take(1, RESPONDER);
+        (0..20).for_each(|n| _ = lanes.take(1, &format!("c{n}")));
+        lanes.share(20, 2);
+        let given = (0..20).filter(|n| lanes.known(&format!("c{n}"), now) == Known::Given).count();
+        assert_eq!((given, lanes.count()), (6, 15));
+        assert_eq!(lanes.known(RESPONDER, now), Known::Held);
+    }
 
     #[test]
     fn a_lane_is_held_as_long_as_the_row_is_certainly_there() {

@@ -34,7 +34,9 @@ const PAYLOAD: usize = 7_000;
 /// The most resting lanes that are freed at once.
 const FREED: usize = 1_000;
 /// In the place of a host's number: all of them.
-const ALL: i64 = 0;
+pub(super) const ALL: i64 = 0;
+/// How often is looked whether this host has more than its share of the lanes.
+const SHARE: Duration = Duration::from_secs(5);
 
 /// This host among the others.
 pub(super) struct Member {
@@ -47,6 +49,8 @@ pub(super) struct Member {
     wake: Mutex<Option<Wake>>,
     calls: Mutex<BTreeSet<(i64, ConnectorName)>>,
     called: Notify,
+    /// When was looked last whether it has more than its share.
+    shared: Mutex<Option<Instant>>,
     /// The number of this host's row.
     joined: watch::Sender<Option<i64>>,
     task: Mutex<Option<AbortHandle>>,
@@ -64,6 +68,7 @@ impl Member {
             wake: Mutex::default(),
             calls: Mutex::default(),
             called: Notify::new(),
+            shared: Mutex::default(),
             joined: watch::Sender::new(None),
             task: Mutex::default(),
         })
@@ -205,7 +210,24 @@ impl Member {
         self.follow(now, before);
         self.bury(client, host).await?;
         self.free(client, host).await?;
+        self.share(client).await?;
         self.look(client, host).await
+    }
+
+    /// Leaves lanes to hosts that have fewer.
+    async fn share(&self, client: &Client) -> Result<(), Fault> {
+        {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            if shared.is_some_and(|at| at.elapsed() < SHARE) {
+                return Ok(());
+            }
+            *shared = Some(Instant::now());
+        }
+        let sql = "SELECT (SELECT count(*) FROM lanes WHERE owner IN (SELECT id FROM hosts)), (SELECT count(*) FROM hosts)";
+        let row = client.query_one(sql, &[]).await?;
+        let count = |n: i64| usize::try_from(n).unwrap_or_default();
+        self.lanes.share(count(row.try_get(0)?), count(row.try_get(1)?));
+        Ok(())
     }
 
     /// Becomes a member, for the first time or anew.
@@ -236,7 +258,7 @@ impl Member {
     async fn bury(&self, client: &Client, host: i64) -> Result<(), Fault> {
         let sql = "DELETE FROM hosts WHERE alive_until < clock_timestamp() AND id <> $1
                    AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $2) RETURNING name";
-        for row in client.query(sql, &[&host, &self.lease.as_secs_f64()]).await? {
+        for row in client.query(sql, &[&host, &(2.0 * self.lease.as_secs_f64())]).await? {
             let name: &str = row.try_get(0)?;
             tracing::warn!(message = "A host gives no sign of life; its lanes are taken over.", host = name);
         }

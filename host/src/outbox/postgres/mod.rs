@@ -9,6 +9,7 @@
 //! | `messages` | the life of a message, each change under its lane's lock |
 //! | `read`, `lists`, `responses` | what lanes, people and the responder read and note |
 //! | `prune`, `chores` | forgetting what is over |
+//! | `moving` | handing everything to another outbox, or taking it over |
 //! | `rows`, `fault`, `health` | values of columns; what an error means; how it is |
 //!
 //! Any host takes events in; the unique key of an event's id keeps duplicates away over all of them. A lane runs on the host that owns
@@ -28,6 +29,7 @@ mod lease;
 mod lists;
 mod member;
 mod messages;
+mod moving;
 mod prune;
 mod read;
 mod responses;

@@ -10,8 +10,10 @@ use serde::Deserialize;
 
 use super::SqliteOutbox;
 use super::desk::Limits;
+use super::moving::FileMover;
 use crate::clock::Clock;
 use crate::config::Span;
+use crate::outbox::moving::Mover;
 use crate::outbox::{Outbox, OutboxConfig, OutboxError};
 
 /// `[outbox]` with `type = "sqlite"`: one file on a local disk.
@@ -74,6 +76,10 @@ impl OutboxConfig for SqliteConfig {
     fn folder(&self, base: &Path) -> PathBuf {
         let path = base.join(&self.path);
         path.parent().map_or_else(|| base.to_owned(), Path::to_owned)
+    }
+
+    async fn mover(&self, base: &Path, target: bool) -> Result<Box<dyn Mover>, OutboxError> {
+        Ok(Box::new(FileMover::open(base.join(&self.path), target).await?))
     }
 
     async fn build(&self, base: &Path, clock: Clock) -> Result<Arc<dyn Outbox>, OutboxError> {

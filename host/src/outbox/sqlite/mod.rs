@@ -10,6 +10,7 @@
 //! | `incidents`, `responses` | where incidents stand, and what people asked to be done about them |
 //! | `ledger` | what is counted in memory: seen events, how much waits where |
 //! | `read`, `lists` | readers, on connections of their own, that wait for no sync |
+//! | `moving` | handing everything to another outbox, or taking it over |
 //! | `rows` | rows inserted many at a time |
 //! | `fault` | what an error of SQLite means |
 //!
@@ -30,6 +31,7 @@ mod lists;
 mod lock;
 mod messages;
 mod mover;
+mod moving;
 mod prune;
 mod read;
 mod responses;

@@ -81,7 +81,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let keys = Keys { current: Key::new([7; 32]), old: None };
-        let links = Arc::new(LinkMaker::new(&url.parse().unwrap(), keys, TTL_MS));
+        let links = Arc::new(LinkMaker::of(&url.parse().unwrap(), keys, TTL_MS));
         let config = Ilert {
             api_url: self.ilert.api_url().parse().unwrap(),
             api_key: Some(Secret::new("key")),

@@ -61,9 +61,12 @@ impl Stage {
                 options.plugin.display()
             ));
         }
+        // The host keeps versions beside a plugin's file: beside a copy, the demo leaves nothing behind.
+        let copy = folder.path().join("dingtalk.wasm");
+        std::fs::copy(&plugin, &copy).map_err(|error| format!("{}: {error}", plugin.display()))?;
         let ilert = start_ilert(&clock).await.map_err(|error| error.to_string())?;
         let port = free_port().map_err(|error| format!("no port is free: {error}"))?;
-        let config = config(&group, &ilert, port, &plugin)?;
+        let config = config(&group, &ilert, port, &copy)?;
         let document =
             Document::parse(&config, Format::Toml, "demo.toml", folder.path(), &|_| None).map_err(|errors| errors.to_string())?;
         let plan = Plan::read(document).map_err(|errors| errors.to_string())?;
