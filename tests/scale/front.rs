@@ -1,7 +1,9 @@
-//! What stands between the hosts and the group: every host has a front of its own, which writes down what came, and passes it on.
+//! What stands between the hosts and the group: every host has a front of its own, which writes down what came, and passes it on. It is as slow
+//! as a network can be, so that there is always something under way when a host is killed, frozen or woken.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -78,9 +80,16 @@ async fn pass(State(behind): State<Arc<Behind>>, RawQuery(query): RawQuery, body
     behind.arrivals.0.lock().unwrap().push(Arrival { at: behind.clock.now(), host: behind.host, key });
     // What has come is passed on, also when the host that sent it is not there any more.
     let passed = tokio::spawn(async move {
+        tokio::time::sleep(slowness()).await;
         let url = format!("http://{}/robot/send?{}", behind.group, query.unwrap_or_default());
         let answer = behind.client.post(url).header(CONTENT_TYPE, "application/json").body(body).send().await?;
-        Ok::<_, reqwest::Error>((StatusCode::from_u16(answer.status().as_u16()).unwrap(), answer.bytes().await?))
+        let answer = (StatusCode::from_u16(answer.status().as_u16()).unwrap(), answer.bytes().await?);
+        tokio::time::sleep(slowness()).await;
+        Ok::<_, reqwest::Error>(answer)
     });
     passed.await.unwrap().unwrap()
+}
+
+fn slowness() -> Duration {
+    Duration::from_millis(fastrand::u64(20..400))
 }

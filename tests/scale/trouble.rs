@@ -102,7 +102,7 @@ impl Trouble {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tokio::task::block_in_place(|| database.start());
-        self.interruptions.push(Interruption { host: None, from, until: now() + 2 * LEASE_MS });
+        self.interruptions.push(Interruption { host: None, from, until: now() + LEASE_MS });
     }
 
     /// On a machine that is busy enough a host can be too slow to give a sign of life in time. That is as if it had been frozen.
