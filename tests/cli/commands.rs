@@ -107,11 +107,15 @@ async fn a_dead_letter_is_listed_shown_replayed_and_discarded() {
 #[test]
 fn the_demo_ends_by_itself_and_loses_nothing() {
     let place = Place::new("");
-    let file = component();
+    let file = place.0.path().join("dingtalk.wasm");
+    std::fs::copy(component(), &file).unwrap();
     let picture = place.0.path().join("chat.svg");
     let output = place.run(&["demo", "--storm", "60", "--plugin", file.to_str().unwrap(), "--svg", picture.to_str().unwrap()]);
     let text = worked(&output);
     let last = text.trim_end().lines().last().unwrap();
     assert!(last.contains("events in") && last.ends_with("lost 0"), "{last}");
+    assert!(text.contains("Li Lei presses the page's button") && text.contains("/accept → 200"), "a person accepts: {text}");
+    assert!(text.contains("Han Meimei: @iLert resolve") && text.contains("/resolve → 200"), "another one resolves: {text}");
+    assert!(!place.0.path().join("dingtalk.wasm.versions").exists(), "the demo leaves something beside the plugin");
     assert!(std::fs::read_to_string(picture).unwrap().starts_with("<svg"));
 }

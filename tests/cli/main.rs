@@ -13,10 +13,15 @@ mod leak;
 mod markdown;
 mod metrics;
 mod plugins;
+#[path = "../support/port.rs"]
+mod port;
 mod programs;
 mod reference;
 mod reload;
 mod respond;
 mod rooms;
 mod schema_page;
+#[path = "../support/slow.rs"]
+mod slow;
 mod traces;
+mod upgrades;

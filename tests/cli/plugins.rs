@@ -9,9 +9,13 @@ use serde_json::Value;
 
 use crate::chameleon::chameleon;
 use crate::harness::{PASSWORD, Place, failed, post, worked};
+use crate::port::free_port;
+
+/// A deadline for busy machines.
+const PATIENT: &str = "limits.deadline = \"5s\"";
 
 /// A receiver that takes everything; answers its address, and the bodies that it got.
-async fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
+pub(crate) async fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/send", listener.local_addr().unwrap());
     let got: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -28,12 +32,12 @@ async fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
 }
 
 /// A folder with `chameleon.wasm` and a config for it; `plugin` are further keys of the plugin.
-fn place(url: &str, plugin: &str) -> Place {
-    // Free a moment ago: the admin address has to be known to the commands.
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+pub(crate) fn place(url: &str, plugin: &str) -> Place {
+    // The admin address has to be known to the commands.
+    let admin = format!("127.0.0.1:{}", free_port());
     let place = Place::new(&format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"{admin}\"\n\
-         [plugins.chameleon]\npath = \"chameleon.wasm\"\nlimits.deadline = \"5s\"\n{plugin}\n\
+         [plugins.chameleon]\npath = \"chameleon.wasm\"\n{plugin}\n\
          [sources.ilert]\ntype = \"ilert_webhook\"\nusername = \"ilert\"\npassword = \"{PASSWORD}\"\n\
          [connectors.ops]\ntype = \"chameleon\"\nurl = \"{url}\"\nsecret = \"hush-hush-secret\"\n\
          [[actions]]\nconnector = \"ops\"\n"
@@ -42,7 +46,7 @@ fn place(url: &str, plugin: &str) -> Place {
     place
 }
 
-fn component(place: &Place, name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn component(place: &Place, name: &str, bytes: &[u8]) -> PathBuf {
     let path = place.0.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     path
@@ -53,7 +57,7 @@ fn list(place: &Place) -> Value {
 }
 
 /// Waits until the list says so.
-fn until(place: &Place, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
+pub(crate) fn until(place: &Place, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
     for _ in 0..600 {
         let list = list(place);
         if is_so(&list[0]) {
@@ -64,14 +68,14 @@ fn until(place: &Place, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Va
     panic!("waited too long for {what}: {}", list(place));
 }
 
-async fn event(url: &str, id: &str) {
+pub(crate) async fn event(url: &str, id: &str) {
     let body = format!("{{\"id\":\"{id}\",\"eventId\":\"{id}\",\"summary\":\"s\",\"eventType\":\"alert-created\",\"status\":\"PENDING\"}}");
     assert_eq!(post(url, body.into_bytes()).await.0, 202);
 }
 
 #[test]
 fn every_broken_upgrade_fails_with_its_reason_and_changes_nothing() {
-    let place = place("http://127.0.0.1:9/send", "");
+    let place = place("http://127.0.0.1:9/send", PATIENT);
     let import = r#"(component (import "wasi:sockets/tcp@0.2.0" (instance (export "start" (func)))))"#;
     let table: [(&str, Vec<u8>, &str); 8] = [
         ("core.wasm", wat::parse_str("(module)").unwrap(), "core module"),
@@ -97,7 +101,7 @@ fn every_broken_upgrade_fails_with_its_reason_and_changes_nothing() {
 
 #[test]
 fn an_older_version_has_to_be_forced_and_a_rollback_goes_back() {
-    let place = place("http://127.0.0.1:9/send", "");
+    let place = place("http://127.0.0.1:9/send", PATIENT);
     component(&place, "old.wasm", &chameleon("good"));
     component(&place, "new.wasm", &chameleon("good-2"));
     let text = worked(&place.run(&["plugin", "install", "new.wasm"]));
@@ -116,7 +120,7 @@ fn an_older_version_has_to_be_forced_and_a_rollback_goes_back() {
 
 #[test]
 fn a_pin_and_a_signature_are_demanded() {
-    let place = place("http://127.0.0.1:9/send", "");
+    let place = place("http://127.0.0.1:9/send", PATIENT);
     let said = worked(&place.run(&["plugin", "keygen", "plugins.key"]));
     let with = |keys: &str| {
         let config = std::fs::read_to_string(place.config()).unwrap();
@@ -149,7 +153,7 @@ fn a_pin_and_a_signature_are_demanded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_reports_what_differs_and_sends_nothing() {
     let (url, got) = receiver().await;
-    let place = place(&url, "");
+    let place = place(&url, PATIENT);
     component(&place, "new.wasm", &chameleon("good-2"));
     failed(&place.run(&["plugin", "install", "--shadow", "2", "new.wasm"]), 1);
     let host = place.start();
@@ -175,7 +179,7 @@ async fn a_shadow_reports_what_differs_and_sends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_host_takes_a_good_file_refuses_a_broken_one_and_takes_back_one_that_fails() {
     let (url, got) = receiver().await;
-    let place = place(&url, "");
+    let place = place(&url, PATIENT);
     component(&place, "new.wasm", &chameleon("good-2"));
     let host = place.start();
     until(&place, "the first version to be kept", |state| state["versions"].as_array().is_some_and(|kept| kept.len() == 1));

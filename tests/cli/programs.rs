@@ -1,11 +1,11 @@
 //! What programs and terminals get from the commands: JSON on request, colours and progress only where a person looks.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::harness::{Place, SECRET, component, failed, feed, group, worked};
+use crate::port::free_port;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -13,8 +13,7 @@ fn json(text: &str) -> Value {
 
 /// A config whose admin address is known before the host starts.
 fn place_with_admin(url: &str) -> Place {
-    // Given back at once; nobody else takes it in the meantime, as ports are handed out in turn.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let place = Place::with_connector(url, SECRET);
     let config = std::fs::read_to_string(place.config()).unwrap();
     std::fs::write(place.config(), config.replace("[admin]\nlisten = \"127.0.0.1:0\"", &format!("[admin]\nlisten = \"127.0.0.1:{port}\"")))

@@ -4,6 +4,8 @@
 mod access;
 mod browser;
 mod operate;
+#[path = "../support/port.rs"]
+mod port;
 mod scene;
 mod screenshots;
 mod signs;

@@ -1,12 +1,13 @@
 //! The real program with a config, a simulated group behind it, and a sender in front of it.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use incident_sink::simulator::dingtalk::{DingTalk, Options, Robot};
+
+use crate::port::free_port;
 
 const SECRET: &str = "SECbrowser0123456789abcdef";
 
@@ -26,10 +27,6 @@ pub(crate) fn chameleon(behaviour: &str) -> Vec<u8> {
     name.fill(b'#');
     name[..behaviour.len()].copy_from_slice(behaviour.as_bytes());
     bytes
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A host that runs, and its group.

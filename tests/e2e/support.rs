@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,11 @@ use incident_sink::simulator::dingtalk::{DingTalk, Options, Robot};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+#[path = "../support/port.rs"]
+mod port;
+
+use port::free_port;
 
 /// A group, and a host's folder with a config of as many connectors.
 pub(crate) struct Scene {
@@ -35,11 +39,6 @@ pub(crate) fn left_out(binary: &str) -> bool {
         println!("left out: {binary} is missing");
     }
     left_out
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Scene {

@@ -9,5 +9,7 @@ mod contain;
 mod refuse;
 mod reload;
 mod secrets;
+#[path = "../../../tests/support/slow.rs"]
+mod slow;
 mod stage;
 mod swap;

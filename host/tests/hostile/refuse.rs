@@ -4,6 +4,7 @@ use incident_sink::delivery::upgrade::{InstallOptions, UpgradeError};
 use incident_sink::plugin::units::{Size, Wait};
 use incident_sink::plugin::{Limits, load, signature};
 
+use super::slow::slow;
 use super::stage::{Receiver, Stage, chameleon, limits};
 
 /// Offers a component; it must be refused at this step, with these words.
@@ -113,40 +114,9 @@ refused! {
     a_version_that_wants_nothing: chameleon("drops-all") => "golden", "wants no events";
 }
 
-/// A number as WebAssembly writes it.
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        bytes.push(if number > 0 { low | 0x80 } else { low });
-        if number == 0 {
-            return bytes;
-        }
-    }
-}
-
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
-    [vec![id], leb(content.len()), content.to_vec()].concat()
-}
-
-/// The chameleon with so many MiB of code behind it that nobody calls, and that has to be compiled all the same.
-fn slow(behaviour: &str, mebibytes: usize) -> Vec<u8> {
-    // (local.set 0 (i32.add (i32.mul (local.get 0) (local.get 0)) (i32.const 7))), often.
-    let step = [0x20, 0, 0x20, 0, 0x6c, 0x41, 7, 0x6a, 0x21, 0];
-    let body = [vec![1, 1, 0x7f], step.repeat(400), vec![0x0b]].concat();
-    let body = [leb(body.len()), body].concat();
-    let functions = (mebibytes << 20).div_ceil(body.len());
-    let kinds = [leb(functions), vec![0; functions]].concat();
-    let code = [leb(functions), body.repeat(functions)].concat();
-    let header = b"\0asm\x01\0\0\0".to_vec();
-    let module = [header, section(1, &[1, 0x60, 0, 0]), section(3, &kinds), section(10, &code)].concat();
-    [chameleon(behaviour), section(1, &module)].concat()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_of_twenty_megabytes_is_not_even_compiled() {
-    refused(slow("good-2", 20), "size", "more than 8 MiB").await;
+    refused(slow(chameleon("good-2"), 20), "size", "more than 8 MiB").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +127,7 @@ async fn a_slow_compilation_holds_up_no_message() {
     let upgrader = stage.upgrader.clone();
     let installing = tokio::spawn(async move {
         let who = incident_sink::delivery::upgrade::Who::Api;
-        upgrader.install("chameleon", slow("good-2", 2), None, who, InstallOptions::default()).await
+        upgrader.install("chameleon", slow(chameleon("good-2"), 2), None, who, InstallOptions::default()).await
     });
     let mut rounds = 0;
     while !installing.is_finished() || rounds == 0 {

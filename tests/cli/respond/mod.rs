@@ -6,7 +6,6 @@ mod key;
 mod killed;
 mod pages;
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -18,9 +17,11 @@ use incident_sink::simulator::ilert::{Ilert, Named, NewAlert, Options, User};
 use serde_json::json;
 
 use crate::harness::{Place, Running, SECRET, fixture, group, worked};
+use crate::port::free_port;
 
 const APP_SECRET: &str = "app-secret-of-tests";
 const API_KEY: &str = "api-key-of-tests";
+const HER_KEY: &str = "api-key-of-han-mei";
 const INTEGRATION_KEY: &str = "integration-key-of-tests";
 
 /// Further lines of the config.
@@ -47,11 +48,11 @@ async fn world(ilert: &str) -> World {
 impl World {
     async fn start(extra: Extra<'_>) -> World {
         let group = group().await;
-        let api_keys = vec![(Secret::new(API_KEY), User::new(1, "Service", "User"))];
+        let api_keys = vec![(Secret::new(API_KEY), User::new(1, "Service", "User")), (Secret::new(HER_KEY), User::new(2, "Meimei", "Han"))];
         let integration_keys = vec![(Secret::new(INTEGRATION_KEY), Named { id: 2_101_194, name: "Nagios".into() })];
         let ilert = Ilert::start(Options { api_keys, integration_keys, ..Options::default() }).await.unwrap();
-        // Given back at once, for the links name the port before the host has it.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The links name the port before the host has it.
+        let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
         let session = format!("{}/robot/sendBySession", group.base_url());
         let place = Place::new(&format!(
@@ -233,4 +234,19 @@ async fn a_command_in_the_chat_is_carried_out_once_and_only_for_those_who_may() 
     let (_, said) = world.say(&format!("resolve {id}"), APP_SECRET, "4525").await;
     assert!(said.contains("Han Meimei has resolved"), "{said}");
     world.stop();
+}
+
+#[tokio::test]
+async fn a_person_with_an_api_key_of_their_own_accepts_as_themselves() {
+    let mut world = world(&format!("[ilert.people.\"4525\"]\napi_key = \"{HER_KEY}\"")).await;
+    let (hers, others) = (world.ilert.create(NewAlert::default()), world.ilert.create(NewAlert::default()));
+    world.shown(2).await;
+    for (staff, id) in [("4525", hers), ("999", others)] {
+        let (status, said) = world.say(&format!("accept {id}"), APP_SECRET, staff).await;
+        assert!(status == 200 && said.contains("has accepted"), "{said}");
+    }
+    let by = |id| world.ilert.alert(id).unwrap().rest()["responders"].to_string();
+    assert!(by(hers).contains("Meimei") && !by(hers).contains("Service"), "{}", by(hers));
+    assert!(by(others).contains("Service"), "{}", by(others));
+    assert!(!world.stop().contains(HER_KEY), "the log shows a key");
 }
