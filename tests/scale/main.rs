@@ -1,8 +1,22 @@
-//! Several hosts on one PostgreSQL.
+//! Several hosts on one PostgreSQL: killed, frozen, cut off from the database, and nothing is lost, told twice or told too fast.
+//!
+//! | file | is |
+//! |---|---|
+//! | `host` | one `incident-sink run` |
+//! | `front` | what stands between the hosts and the group: it writes down who sent what |
+//! | `load` | the senders |
+//! | `trouble` | what happens to the hosts and to the database, and how soon others take over |
+//! | `promises` | what has to be so in the end |
 #![allow(clippy::unwrap_used)]
 
+mod front;
+mod host;
+mod load;
 // Shared with other tests, which use more of it.
 #[allow(dead_code)]
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod promises;
 mod server;
+mod storm;
+mod trouble;

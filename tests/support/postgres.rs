@@ -4,7 +4,6 @@
 //! its folder, when the test's process is gone, however that ended.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+#[path = "port.rs"]
+pub(crate) mod port;
 
 /// The password of the server's only user, which no log may show.
 pub(crate) const PASSWORD: &str = "hidden-in-postgres";
@@ -69,7 +71,7 @@ impl Postgres {
             return None;
         };
         let folder = tempfile::Builder::new().prefix("incident-sink-postgres").tempdir().unwrap().keep();
-        let server = Postgres { folder, programs, port: free_port(), keeper: Mutex::default() };
+        let server = Postgres { folder, programs, port: port::free_port(), keeper: Mutex::default() };
         server.make();
         server.start();
         Some(server)
@@ -213,11 +215,6 @@ fn run(command: &mut Command) {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The folder of the server's programs. Debian keeps them out of the search path; the newest version is taken.
