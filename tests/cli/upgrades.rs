@@ -1,5 +1,8 @@
 //! Broken upgrades of a host that runs: each one is told in its log, by its API, by a metric, and by the exit code of the command.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -62,6 +65,17 @@ async fn offer(host: &Running, bytes: Vec<u8>) -> (StatusCode, Value) {
     (answer.status(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
 }
 
+/// Whether the log says so: what was written a moment ago may still be on its way here.
+async fn says(host: &Running, words: &str) -> bool {
+    for _ in 0..1_000 {
+        if host.log().contains(words) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
+}
+
 async fn json(host: &Running, path: &str) -> Value {
     serde_json::from_str(&ask(host, path, "application/json").await.1).unwrap()
 }
@@ -90,7 +104,7 @@ async fn every_broken_upgrade_of_a_running_host_is_told_everywhere_and_changes_n
         let shown = json(&host, "/api/plugins").await;
         assert_eq!((&shown[0]["last_failure"]["error"], &shown[0]["version"]), (&detail.into(), &"1.0.0".into()), "{index}");
         let said = format!("error={detail}");
-        assert!(host.log().contains(&said), "{index}: {said}\n{}", host.log());
+        assert!(says(&host, &said).await, "{index}: {said}\n{}", host.log());
     }
     let metrics = ask(&host, "/metrics", "text/plain").await.1;
     let counted = format!("incident_sink_plugin_swaps_total{{plugin=\"chameleon\",result=\"refused\"}} {}", broken.len());
@@ -112,9 +126,9 @@ async fn every_broken_upgrade_of_a_running_host_is_told_everywhere_and_changes_n
 async fn messages_go_out_while_a_component_of_twenty_megabytes_is_compiled() {
     let (url, got) = receiver().await;
     let place = place(&url, "limits.deadline = \"5s\"\nlimits.component = \"32MiB\"");
-    let host = std::sync::Arc::new(place.start());
+    let host = Arc::new(place.start());
     let installing = tokio::spawn({
-        let host = std::sync::Arc::clone(&host);
+        let host = Arc::clone(&host);
         async move { offer(&host, slow(chameleon("good-2"), 20)).await }
     });
     let mut sent = 0;
@@ -122,10 +136,10 @@ async fn messages_go_out_while_a_component_of_twenty_megabytes_is_compiled() {
         event(&host.url, &format!("e{sent}")).await;
         sent += 1;
         let arrived = || got.lock().unwrap().len() >= sent;
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while !arrived() {
-            assert!(begun.elapsed() < std::time::Duration::from_secs(30), "message {sent} waits for the compilation");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            assert!(begun.elapsed() < Duration::from_secs(30), "message {sent} waits for the compilation");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
     let (status, installed) = installing.await.unwrap();

@@ -171,6 +171,20 @@ async fn a_program_that_waits_for_its_disk_stops_when_it_is_told_to() {
     assert!(program.ended(SOON).await.expect("it ends").success(), "{}", scene.log());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_waited_for_a_disk_with_a_damaged_outbox_ends_and_says_so() {
+    let scene = Scene::of(1).await;
+    let (disk, outbox) = (scene.disk(), scene.disk().join("outbox.db"));
+    let damage = format!("head -c 8192 /dev/zero | tr '\\0' x > '{}'; mount -o remount,ro '{}'", outbox.display(), disk.display());
+    let Some(words) = small_disk_with(&disk, "size=4m", &damage) else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut program = scene.start_under(&words).await;
+    assert_waits(&scene, "read-only").await;
+    remount(&program, &disk);
+    let status = program.ended(SOON).await.expect("it ends: waiting does not help");
+    assert!(status.code() == Some(1) && scene.log().contains("is damaged"), "{status}: {}", scene.log());
+}
+
 /// A file that even root cannot write, for a while.
 struct Immutable(PathBuf);
 

@@ -4,8 +4,6 @@
 mod crash;
 mod disk;
 mod many;
-#[path = "../support/port.rs"]
-mod port;
 mod stop;
 mod support;
 mod sync;

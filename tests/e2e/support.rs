@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::port::free_port;
+#[path = "../support/port.rs"]
+mod port;
+
+use port::free_port;
 
 /// A group, and a host's folder with a config of as many connectors.
 pub(crate) struct Scene {

@@ -36,12 +36,19 @@ async fn a_bad_or_endless_line_is_kept_with_its_number_and_the_others_go_on() {
     assert!(errors[2].starts_with("/id: missing"), "{}", errors[2]);
 }
 
+/// Waits until the outbox was asked in vain.
+async fn until_refused(door: &Door) {
+    while door.outbox.refused.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn lines_wait_while_the_outbox_is_unavailable() {
     let door = Door::new();
     door.outbox.broken.store(true, Ordering::Relaxed);
     let task = tokio::spawn(take_in(door.context(), Cursor::new("{\"id\":1}\n"), CancellationToken::new()));
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    until_refused(&door).await;
     assert!(!task.is_finished());
     door.outbox.broken.store(false, Ordering::Relaxed);
     assert_eq!(task.await.unwrap().unwrap().accepted, 1);
@@ -59,7 +66,7 @@ async fn a_stop_ends_it_and_an_unavailable_outbox_is_told_of() {
     door.outbox.broken.store(true, Ordering::Relaxed);
     let stop = CancellationToken::new();
     let task = tokio::spawn(take_in(door.context(), Cursor::new("{\"id\":1}\n"), stop.clone()));
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    until_refused(&door).await;
     stop.cancel();
     assert!(task.await.unwrap().unwrap_err().starts_with("1 events that were read"));
 }

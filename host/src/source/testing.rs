@@ -1,7 +1,7 @@
 //! An outbox in memory, and a context to build sources with.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,8 @@ use crate::route::Routes;
 #[derive(Default)]
 pub(crate) struct FakeOutbox {
     pub(crate) broken: AtomicBool,
+    /// Calls that were told to come again.
+    pub(crate) refused: AtomicUsize,
     batches: Mutex<Vec<(Vec<Incoming>, Vec<Unreadable>)>>,
     seen: Mutex<HashSet<String>>,
 }
@@ -42,6 +44,7 @@ impl Outbox for FakeOutbox {
     async fn accept(&self, _now: UnixMs, events: Vec<Incoming>, unreadable: Vec<Unreadable>) -> Result<Vec<Taken>, OutboxError> {
         tokio::task::yield_now().await;
         if self.broken.load(Ordering::Relaxed) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(OutboxError::Unavailable("/secret/path is full".to_owned()));
         }
         let mut seen = self.seen.lock().unwrap();

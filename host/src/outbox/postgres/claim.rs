@@ -4,7 +4,7 @@ use deadpool_postgres::{Pool, Transaction};
 
 use super::PostgresOutbox;
 use super::fault::Fault;
-use super::lease::Known;
+use super::lease::{Known, NOBODY};
 use super::member::ALL;
 use super::writer::LONGEST;
 use crate::outbox::{Claim, OutboxError};
@@ -50,7 +50,7 @@ async fn give(outbox: &PostgresOutbox, connector: &str) -> Result<Claim, OutboxE
     };
     let given = tokio::time::timeout(LONGEST, work).await;
     given.map_err(|_| OutboxError::Unavailable("the database did not answer in time".into()))??;
-    outbox.member.lanes.see(connector, ALL, std::time::Instant::now());
+    outbox.member.lanes.see(connector, NOBODY, std::time::Instant::now());
     outbox.member.call(ALL, connector);
     Ok(Claim::Elsewhere)
 }

@@ -14,6 +14,8 @@ use crate::outbox::{ConnectorName, RESPONDER};
 pub(super) const RESTING: Duration = Duration::from_secs(10);
 /// That a lane is another host's is believed so long without asking again.
 const ELSEWHERE: Duration = Duration::from_secs(1);
+/// In the place of a host's number: none, of a lane that was given away.
+pub(super) const NOBODY: i64 = 0;
 /// So many lanes more than its share a host keeps.
 const SLACK: usize = 8;
 
@@ -116,10 +118,15 @@ impl Lanes {
         state.elsewhere.insert(Arc::from(connector), (now, host));
     }
 
-    /// The database says that no other host has these lanes, whatever was known.
+    /// The database says that no other host has these lanes, whatever was known. Those that this host gave away a moment ago are left to the others.
     pub(super) fn see_none(&self, connectors: &[ConnectorName]) {
         let mut state = self.lock();
-        connectors.iter().for_each(|name| _ = state.elsewhere.remove(name));
+        let given = |state: &State, name: &ConnectorName| state.elsewhere.get(name).is_some_and(|(_, host)| *host == NOBODY);
+        for name in connectors {
+            if !given(&state, name) {
+                state.elsewhere.remove(name);
+            }
+        }
     }
 
     /// The database refused a change: what is known of the lane may be wrong.
@@ -233,5 +240,8 @@ mod tests {
         lanes.take(1, "own");
         lanes.see_none(&["ops".into(), "own".into()]);
         assert_eq!((lanes.known("ops", now), lanes.known("own", now)), (Known::Nothing, Known::Held));
+        lanes.see("given", NOBODY, now);
+        lanes.see_none(&["given".into()]);
+        assert_eq!(lanes.known("given", now), Known::Elsewhere(NOBODY));
     }
 }

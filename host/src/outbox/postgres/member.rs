@@ -14,7 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fault::Fault;
-use super::lease::{Known, Lanes};
+use super::lease::{Known, Lanes, NOBODY};
 use super::read::BUSY;
 use crate::clock::Clock;
 use crate::outbox::{ConnectorName, OutboxError, Wake};
@@ -34,7 +34,7 @@ const PAYLOAD: usize = 7_000;
 /// The most resting lanes that are freed at once.
 const FREED: usize = 1_000;
 /// In the place of a host's number: all of them.
-pub(super) const ALL: i64 = 0;
+pub(super) const ALL: i64 = NOBODY;
 /// How often is looked whether this host has more than its share of the lanes.
 const SHARE: Duration = Duration::from_secs(5);
 

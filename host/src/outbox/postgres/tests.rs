@@ -70,3 +70,50 @@ impl Shared for Schema {
 
 outbox_suite!(Schema);
 shared_suite!(Schema);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outbox_is_moved_from_a_file_and_back_to_one() {
+    use crate::outbox::OutboxConfig;
+    use crate::outbox::moving::moved::{check, file, fill};
+    use crate::outbox::moving::{Moved, move_all};
+
+    let Some(Schema(shared)) = Schema::fresh().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (from, back) = (file("a.db"), file("b/b.db"));
+    let outbox = from.build(folder.path(), Clock::system()).await.unwrap();
+    fill(&*outbox).await;
+    outbox.close().await;
+    drop(outbox);
+    std::fs::write(folder.path().join("respond.key"), "ab\n").unwrap();
+    std::fs::create_dir(folder.path().join("b")).unwrap();
+    for (from, to) in [(&*from, &shared as &dyn OutboxConfig), (&shared, &*back)] {
+        let (source, target) = (from.mover(folder.path(), false).await.unwrap(), to.mover(folder.path(), true).await.unwrap());
+        let Moved { rows, .. } = move_all(&*source, &*target).await.unwrap();
+        assert!(rows.is_some_and(|rows| rows > 20), "{rows:?}");
+    }
+    check(&*back.build(folder.path(), Clock::system()).await.unwrap()).await;
+    assert_eq!(std::fs::read_to_string(folder.path().join("b/respond.key")).unwrap().trim(), "ab");
+    assert!(shared.mover(folder.path(), false).await.is_err(), "it was put aside");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outbox_that_was_moved_to_the_database_is_the_one_that_it_was() {
+    use crate::outbox::OutboxConfig;
+    use crate::outbox::moving::move_all;
+    use crate::outbox::moving::moved::{check, file, fill};
+
+    let Some(Schema(shared)) = Schema::fresh().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let from = file("a.db");
+    let outbox = from.build(folder.path(), Clock::system()).await.unwrap();
+    fill(&*outbox).await;
+    outbox.close().await;
+    drop(outbox);
+    let (source, target) = (from.mover(folder.path(), false).await.unwrap(), shared.mover(folder.path(), true).await.unwrap());
+    move_all(&*source, &*target).await.unwrap();
+    let outbox = PostgresOutbox::open(folder.path(), &shared, Clock::system()).await.unwrap();
+    outbox.claim("ops").await.unwrap();
+    check(&outbox).await;
+    assert!(shared.mover(folder.path(), false).await.is_err(), "a host uses it");
+    outbox.close().await;
+}
