@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,17 +37,21 @@ pub(crate) fn robot(connector: usize) -> String {
 }
 
 impl Host {
-    /// Connector `opsN` gets the events of alert source `sN`, through this front.
-    pub(crate) fn new(connectors: usize, database: &str, front: &Front) -> Host {
+    /// With an outbox in this database.
+    pub(crate) fn sharing(database: &str, connectors: usize, front: &Front) -> Host {
+        Host::new(&format!("type = \"postgres\"\nurl = {database:?}\nlease = \"{}s\"\n", LEASE.as_secs()), connectors, front)
+    }
+
+    /// With this outbox. Connector `opsN` gets the events of alert source `sN`, and delivers through this front.
+    pub(crate) fn new(outbox: &str, connectors: usize, front: &Front) -> Host {
         let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/dingtalk.wasm");
         assert!(plugin.exists(), "{} is missing; run `cargo xtask build-plugins`", plugin.display());
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let mut config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{}\"\n\
-             [outbox]\ntype = \"postgres\"\nurl = {database:?}\nlease = \"{}s\"\n\
+             [outbox]\n{outbox}\
              [plugins.dingtalk]\npath = {:?}\n[sources.ilert]\ntype = \"ilert_webhook\"\n",
             free_port(),
-            LEASE.as_secs(),
             plugin.canonicalize().unwrap()
         );
         for n in 0..connectors {
@@ -57,8 +61,14 @@ impl Host {
                 front.url_of(n)
             );
         }
-        std::fs::write(folder.path().join("incident-sink.toml"), config).unwrap();
-        Host { folder, port, child: None }
+        let host = Host { folder, port, child: None };
+        std::fs::write(host.config(), config).unwrap();
+        host
+    }
+
+    /// Its config file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("incident-sink.toml")
     }
 
     /// Where events are posted to.
@@ -76,7 +86,7 @@ impl Host {
         assert!(self.child.is_none(), "it runs already");
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_incident-sink"));
-        command.args(["run", "--config"]).arg(self.folder.path().join("incident-sink.toml")).env_remove("RUST_LOG");
+        command.args(["run", "--config"]).arg(self.config()).env_remove("RUST_LOG");
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let child = self.child.insert(child);
         let begun = Instant::now();

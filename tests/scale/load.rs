@@ -1,6 +1,6 @@
 //! The senders: each has connectors of its own, and sends the next batch when the one before was answered with 202, by whichever host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,7 +141,7 @@ impl Sender {
 }
 
 /// The `n`-th event of an incident. What it is called is found again in what the group reads.
-fn event(connector: usize, number: usize, n: usize) -> String {
+pub(crate) fn event(connector: usize, number: usize, n: usize) -> String {
     let (id, mark) = (1_000_000 + connector * 10_000 + number, mark(connector, number, n));
     format!(
         r#"{{"id":{id},"eventId":"{mark}","eventType":"alert-created","status":"PENDING","summary":"{mark}","alertSource":{{"id":{connector},"name":"s{connector}"}}}}"#
@@ -153,12 +153,13 @@ pub(crate) fn mark(connector: usize, number: usize, n: usize) -> String {
     format!("zz-{connector}-{number}-{n}")
 }
 
-/// The events that a text names: connector, number of the incident, number of the event.
+/// The events that a text names, each once: connector, number of the incident, number of the event.
 pub(crate) fn marks(text: &str) -> Vec<(usize, usize, usize)> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let read = |word: &str| {
         let mut numbers = word.strip_prefix("zz-")?.split('-').map(|number| number.parse().ok());
         Some((numbers.next()??, numbers.next()??, numbers.next()??))
     };
-    words.filter_map(read).collect()
+    let mut seen = HashSet::new();
+    words.filter_map(read).filter(|event| seen.insert(*event)).collect()
 }

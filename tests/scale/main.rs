@@ -2,7 +2,10 @@
 //!
 //! | file | is |
 //! |---|---|
+//! | `storm` | three hosts in trouble under load |
+//! | `migrate` | a backlog that is moved from a file to the database |
 //! | `host` | one `incident-sink run` |
+//! | `group` | the group that everything is delivered to |
 //! | `front` | what stands between the hosts and the group: it writes down who sent what |
 //! | `load` | the senders |
 //! | `trouble` | what happens to the hosts and to the database, and how soon others take over |
@@ -10,8 +13,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod front;
+mod group;
 mod host;
 mod load;
+mod migrate;
 // Shared with other tests, which use more of it.
 #[allow(dead_code)]
 #[path = "../support/postgres.rs"]

@@ -45,8 +45,7 @@ async fn covered(outbox: &dyn Outbox, message: MessageId) -> Vec<String> {
 pub(crate) fn incidents_are_told_in_order(group: &DingTalk, told: &HashMap<Incident, usize>) {
     let mut last: HashMap<Incident, usize> = HashMap::new();
     for shown in group.conversation() {
-        // A message may name an event in its title and in its text.
-        let events: HashSet<_> = marks(&shown.raw.to_string()).into_iter().collect();
+        let events = marks(&shown.raw.to_string());
         assert!(!events.is_empty(), "{shown:?}");
         for (connector, number, n) in events {
             assert_eq!(robot(connector), shown.robot);

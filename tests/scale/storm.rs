@@ -2,17 +2,12 @@
 //!
 //! `INCIDENT_SINK_SCALE=60` makes it a run of a minute; the default is 20 seconds.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use incident_sink::clock::Clock;
-use incident_sink::outbox::Outbox;
-use incident_sink::outbox::postgres::{PostgresConfig, PostgresOutbox};
-use incident_sink::simulator::dingtalk::{DingTalk, Options, Robot};
-
 use crate::front::{Arrivals, Front};
-use crate::host::{Host, SECRET, robot};
+use crate::group::{drained, group, outbox_of};
+use crate::host::Host;
 use crate::load::Load;
 use crate::postgres::Postgres;
 use crate::promises;
@@ -22,25 +17,6 @@ const HOSTS: usize = 3;
 const CONNECTORS: usize = 200;
 /// Events a second.
 const RATE: usize = 1_000;
-/// How long what waits in the end may take: the machine may be busy, and the pace is twenty a minute.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-async fn group() -> DingTalk {
-    let robots = (0..CONNECTORS).map(|n| Robot::new(robot(n), format!("token-{n}")).signed(SECRET)).collect();
-    DingTalk::start(Options { robots, keep: 10_000_000, ..Options::default() }).await.unwrap()
-}
-
-/// Waits until nothing waits and nothing is under way.
-async fn drained(outbox: &dyn Outbox) {
-    let begun = Instant::now();
-    while let busy = outbox.busy_connectors().await.unwrap()
-        && !busy.is_empty()
-    {
-        assert!(begun.elapsed() < PATIENCE, "still something to do for {busy:?}");
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-}
-
 /// Kills, freezes, kills …, and in the middle the database crashes once.
 async fn trouble(database: &Postgres, hosts: &mut [Host], load: &Load, time: Duration) -> Trouble {
     let (begun, mut trouble, mut restarted) = (Instant::now(), Trouble::default(), false);
@@ -66,11 +42,11 @@ async fn trouble(database: &Postgres, hosts: &mut [Host], load: &Load, time: Dur
 async fn three_hosts_on_one_database_lose_nothing_whatever_happens_to_any_of_them() {
     let seconds = std::env::var("INCIDENT_SINK_SCALE").ok().and_then(|value| value.parse().ok()).unwrap_or(20);
     let Some(database) = Postgres::new() else { return };
-    let (group, arrivals) = (group().await, Arrivals::default());
+    let (group, arrivals) = (group(CONNECTORS).await, Arrivals::default());
     let (mut fronts, mut hosts) = (Vec::new(), Vec::new());
     for n in 0..HOSTS {
         let front = Front::start(group.addr(), n, arrivals.clone()).await;
-        let mut host = Host::new(CONNECTORS, &database.url(), &front);
+        let mut host = Host::sharing(&database.url(), CONNECTORS, &front);
         host.start().await;
         fronts.push(front);
         hosts.push(host);
@@ -90,8 +66,8 @@ async fn three_hosts_on_one_database_lose_nothing_whatever_happens_to_any_of_the
         tally.silent.load(Ordering::Relaxed)
     );
     let ended = Instant::now();
-    let outbox = PostgresOutbox::open(Path::new("."), &PostgresConfig::new(database.url()), Clock::system()).await.unwrap();
-    drained(&outbox).await;
+    let outbox = outbox_of(&database).await;
+    drained(&*outbox).await;
     println!("what was left was delivered within {:.1} s", ended.elapsed().as_secs_f64());
     for host in &mut hosts {
         host.stop().await;
@@ -104,7 +80,7 @@ async fn three_hosts_on_one_database_lose_nothing_whatever_happens_to_any_of_the
     let again = promises::nobody_sends_what_another_has_taken(&arrivals.all(), &trouble.interruptions);
     println!("{} messages, {again} of them sent again by a host that took a lane over", group.conversation().len());
     trouble.takeovers.iter().for_each(|takeover| println!("taken over: {takeover}"));
-    promises::nothing_is_lost_or_told_twice(&outbox, &group, &told).await;
+    promises::nothing_is_lost_or_told_twice(&*outbox, &group, &told).await;
     promises::incidents_are_told_in_order(&group, &told);
     promises::no_robot_is_too_fast(&group, CONNECTORS);
     promises::lanes_move_in_time(&trouble.takeovers);
