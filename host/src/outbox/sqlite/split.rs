@@ -4,8 +4,8 @@ use rusqlite::params;
 
 use super::desk::Desk;
 use super::fault::Fault;
-use super::ledger::Tally;
 use super::messages::{fresh_key, known};
+use super::tallies::Tally;
 use crate::outbox::{MessageId, OutboxError};
 
 /// Leaves only these of its events to an open message; the others become the next one.

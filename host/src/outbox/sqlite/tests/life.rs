@@ -106,6 +106,26 @@ async fn a_call_that_does_not_fit_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_call_that_does_not_fit_changes_nothing_for_those_in_its_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = open_at(&folder.path().join("x.db")).await;
+    let seqs = [take(&outbox, "e1", &["ops"]).await, take(&outbox, "e2", &["dev"]).await];
+    // All wait for the writer at once: some of them meet in one transaction.
+    let bad: Vec<_> = (0..20).map(|_| outbox.open(new_message("ops", "bad", &[seqs[0], 99]))).collect();
+    let good = async { outbox.open(new_message("ops", "good", &seqs[..1])).await };
+    let taken = async { outbox.accept(T0, vec![incoming("e3", &["ops"])], vec![]).await };
+    let also = async { outbox.open(new_message("dev", "also", &seqs[1..])).await };
+    let (bad, good, taken, also) = tokio::join!(futures_util::future::join_all(bad), good, taken, also);
+    assert!(bad.iter().all(|result| matches!(result, Err(OutboxError::Conflict(_)))));
+    assert_eq!(taken.unwrap(), [Taken::New]);
+    let (ops, dev) = (outbox.lane("ops").await.unwrap(), outbox.lane("dev").await.unwrap());
+    assert_eq!((ops.waiting, ops.open.unwrap().id), (1, good.unwrap()));
+    assert_eq!((dev.waiting, dev.open.unwrap().id), (0, also.unwrap()));
+    let items = outbox.status().await.unwrap().iter().map(|line| line.waiting + line.in_flight).sum::<u64>();
+    assert_eq!(items, 3);
+}
+
+#[tokio::test]
 async fn a_replayed_dead_letter_waits_its_turn_under_a_new_key() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = open_at(&folder.path().join("x.db")).await;
