@@ -1,9 +1,13 @@
 //! The door: routes events, writes them down, wakes the lanes.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
@@ -116,13 +120,8 @@ impl Intake {
             return Err(IntakeError::Closing);
         }
         let (inner, source) = (Arc::clone(&self.0), Arc::clone(source));
-        let batch = self.0.batches.spawn(async move { inner.accept(&source, items, arrival).await });
-        match batch.await {
-            Ok(report) => report,
-            Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-            // The runtime ends.
-            Err(_) => Err(IntakeError::Closing),
-        }
+        let batch = self.0.batches.track_future(async move { inner.accept(&source, items, arrival).await });
+        Batch(Some(Box::pin(batch))).await
     }
 
     /// Refuses every further batch.
@@ -138,6 +137,34 @@ impl Intake {
     /// Waits until the intake is closed and the last batch is on disk or refused. The caller sets the deadline. Cancel-safe.
     pub async fn drained(&self) {
         self.0.batches.wait().await;
+    }
+}
+
+/// A batch in progress. It is polled by whoever waits for it, which saves the way to another task and back; once nobody does any more, a task
+/// of its own brings it to its end.
+struct Batch(Option<BoxFuture<'static, Result<Report, IntakeError>>>);
+
+impl Future for Batch {
+    type Output = Result<Report, IntakeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Not there while it is polled: one that panics is not tried again.
+        let Some(mut batch) = self.0.take() else { return Poll::Ready(Err(IntakeError::Closing)) };
+        let polled = batch.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.0 = Some(batch);
+        }
+        polled
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(batch) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(batch);
+        }
     }
 }
 

@@ -19,6 +19,11 @@ const PATIENCE: u32 = 20;
 const POLL: Duration = Duration::from_secs(5);
 /// More folders than these are looked at at intervals only.
 const MOST_FOLDERS: usize = 128;
+/// After so many announcements in a row that meant none of the files, no more of them are asked for: something else in the folder, most often the
+/// outbox, is written all the time, and to be told of each write would cost more than to look.
+const FALSE_ALARMS: u32 = 3;
+/// How often the files of such a folder are looked at.
+const POLL_BUSY: Duration = Duration::from_secs(1);
 
 /// What a file is; `None` where there is none.
 type Stamp = Option<(u64, SystemTime, (u64, u64))>;
@@ -29,16 +34,18 @@ pub struct FileWatch {
     stamps: Vec<Stamp>,
     announced: mpsc::Receiver<()>,
     /// Watches as long as it lives.
-    _watcher: Option<RecommendedWatcher>,
+    watcher: Option<RecommendedWatcher>,
+    false_alarms: u32,
+    poll: Duration,
 }
 
 impl FileWatch {
     /// Watches these files from now on.
     pub fn new(files: Vec<PathBuf>) -> FileWatch {
         let (announce, announced) = mpsc::channel(1);
-        let _watcher = watcher(&files, announce);
+        let watcher = watcher(&files, announce);
         let stamps = files.iter().map(|file| stamp(file)).collect();
-        FileWatch { files, stamps, announced, _watcher }
+        FileWatch { files, stamps, announced, watcher, false_alarms: 0, poll: POLL }
     }
 
     /// The files.
@@ -49,19 +56,36 @@ impl FileWatch {
     /// Waits until one of them has changed, and has been left alone since. Cancel-safe.
     pub async fn changed(&mut self) {
         loop {
-            tokio::select! {
+            let announced = tokio::select! {
                 announced = self.announced.recv() => match announced {
-                    Some(()) => self.quiet().await,
+                    Some(()) => {
+                        self.quiet().await;
+                        true
+                    }
                     // Nothing is announced here.
-                    None => tokio::time::sleep(POLL).await,
+                    None => {
+                        tokio::time::sleep(self.poll).await;
+                        false
+                    }
                 },
-                () = tokio::time::sleep(POLL) => {}
-            }
+                () = tokio::time::sleep(self.poll) => false,
+            };
             let stamps: Vec<Stamp> = self.files.iter().map(|file| stamp(file)).collect();
             if stamps != self.stamps {
-                self.stamps = stamps;
+                (self.stamps, self.false_alarms) = (stamps, 0);
                 return;
             }
+            if announced {
+                self.false_alarm();
+            }
+        }
+    }
+
+    fn false_alarm(&mut self) {
+        self.false_alarms += 1;
+        if self.false_alarms >= FALSE_ALARMS && self.watcher.take().is_some() {
+            debug!("Files that are not watched change all the time beside those that are; looking at intervals.");
+            self.poll = POLL_BUSY;
         }
     }
 
@@ -131,6 +155,32 @@ mod tests {
         std::fs::rename(folder.path().join("new"), &file).unwrap();
         notices(&mut watch).await;
         std::fs::remove_file(&file).unwrap();
+        notices(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_written_all_the_time_is_looked_at_and_no_longer_announced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        std::fs::write(&file, "a = 1").unwrap();
+        let mut watch = FileWatch::new(vec![file.clone()]);
+        let noise = async || {
+            for n in 0..200 {
+                std::fs::write(folder.path().join("outbox"), n.to_string()).unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        for _ in 0..100 {
+            tokio::select! {
+                () = noise() => {}
+                () = watch.changed() => panic!("the file is as it was"),
+            }
+            if watch.watcher.is_none() {
+                break;
+            }
+        }
+        assert!(watch.watcher.is_none(), "it is still told of each write");
+        std::fs::write(&file, "a = 11").unwrap();
         notices(&mut watch).await;
     }
 

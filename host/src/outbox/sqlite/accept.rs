@@ -1,7 +1,7 @@
 //! Taking events in.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::params;
 
@@ -9,7 +9,9 @@ use super::desk::Desk;
 use super::fault::Fault;
 use super::incidents::{self, Noted};
 use super::rows::Table;
+use super::tallies::Kept;
 use crate::clock::UnixMs;
+use crate::event::Event;
 use crate::outbox::keys::{Key, key_of};
 use crate::outbox::record::Told;
 use crate::outbox::{ConnectorName, Incoming, OutboxError, Taken, Unreadable};
@@ -23,6 +25,7 @@ const KEYS_IN_A_ROW: usize = 1_000;
 #[derive(Debug)]
 struct Entry {
     key: Key,
+    event: Arc<Event>,
     payload: String,
     told: Option<Told>,
     connectors: Vec<ConnectorName>,
@@ -56,7 +59,7 @@ fn entry(incoming: Incoming) -> Result<Entry, OutboxError> {
         connectors.sort_unstable();
         connectors.dedup();
     }
-    Ok(Entry { key: key_of(&incoming.event.id), payload, told, connectors })
+    Ok(Entry { key: key_of(&incoming.event.id), event: incoming.event, payload, told, connectors })
 }
 
 /// What is answered to one call.
@@ -66,7 +69,7 @@ static EVENTS: LazyLock<Table> = LazyLock::new(|| Table::new("events", "seq, acc
 static QUEUE: LazyLock<Table> = LazyLock::new(|| Table::new("queue", "seq, connector"));
 
 /// An event that is to be written.
-struct Event<'e> {
+struct Line<'e> {
     seq: i64,
     now: UnixMs,
     refs: i64,
@@ -75,7 +78,7 @@ struct Event<'e> {
 
 /// What the calls of a group add, collected so that it is written in few statements.
 struct Pen<'d, 'e> {
-    events: Vec<Event<'e>>,
+    events: Vec<Line<'e>>,
     places: Vec<(i64, &'e ConnectorName)>,
     keys: Vec<u8>,
     incidents: incidents::Pen<'d, 'e>,
@@ -102,13 +105,16 @@ impl<'e> Pen<'_, 'e> {
     }
 
     /// An event begins to wait for connectors.
-    fn enqueue(&mut self, desk: &mut Desk<'_>, connectors: &'e [ConnectorName], payload: Cow<'e, str>, now: UnixMs) {
+    fn enqueue(&mut self, desk: &mut Desk<'_>, entry: &'e Entry, payload: Cow<'e, str>, now: UnixMs) {
         let seq = desk.ledger.next_seq();
-        self.events.push(Event { seq, now, refs: connectors.len() as i64, payload });
-        for connector in connectors {
+        for connector in &entry.connectors {
             self.places.push((seq, connector));
-            desk.ledger.enter(connector, seq);
+            // What is written in another form is read in that form.
+            let as_is = matches!(payload, Cow::Borrowed(_));
+            let kept = || Box::new(Kept { accepted_at: now, event: Arc::clone(&entry.event), bytes: payload.len() });
+            desk.ledger.enter(connector, seq, as_is.then(kept));
         }
+        self.events.push(Line { seq, now, refs: entry.connectors.len() as i64, payload });
     }
 }
 
@@ -165,7 +171,7 @@ fn take<'e>(desk: &mut Desk<'_>, pen: &mut Pen<'_, 'e>, delivery: &'e Delivery) 
             }
         };
         if !entry.connectors.is_empty() {
-            pen.enqueue(desk, &entry.connectors, payload, now);
+            pen.enqueue(desk, entry, payload, now);
         }
         taken.push(Taken::New);
     }

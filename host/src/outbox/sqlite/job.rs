@@ -24,9 +24,9 @@ pub(super) struct Envelope {
     pub(super) _slot: Option<OwnedSemaphorePermit>,
 }
 
-/// A change: run at most once, then told what became of it.
+/// A change: made once that stays, then told what became of it.
 pub(super) trait Task: Send {
-    /// Makes the change. After an `Err` it is undone.
+    /// Makes the change. What it did may be undone, and it may be run again.
     fn run(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault>;
 
     /// Answers the caller: with the result, or with why there is none.
@@ -34,16 +34,14 @@ pub(super) trait Task: Send {
 }
 
 struct Change<T, W> {
-    work: Option<W>,
+    work: W,
     value: Option<T>,
     caller: oneshot::Sender<Result<T, OutboxError>>,
 }
 
-impl<T: Send, W: FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send> Task for Change<T, W> {
+impl<T: Send, W: FnMut(&mut Desk<'_>) -> Result<T, Fault> + Send> Task for Change<T, W> {
     fn run(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault> {
-        if let Some(work) = self.work.take() {
-            self.value = Some(work(desk)?);
-        }
+        self.value = Some((self.work)(desk)?);
         Ok(())
     }
 
@@ -58,10 +56,10 @@ impl<T: Send, W: FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send> Task for Chan
 impl Job {
     /// A change, and where its result will be.
     pub(super) fn change<T: Send + 'static>(
-        work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> (Job, oneshot::Receiver<Result<T, OutboxError>>) {
         let (caller, answer) = oneshot::channel();
-        (Job::Change(Box::new(Change { work: Some(work), value: None, caller })), answer)
+        (Job::Change(Box::new(Change { work, value: None, caller })), answer)
     }
 }
 

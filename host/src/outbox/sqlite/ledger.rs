@@ -3,18 +3,19 @@
 //! The tables are the truth; this is counted from them at the start and follows them commit by commit, so that neither deduplication nor
 //! `busy_connectors` reads a row, and the queue can lie on disk in the order in which it is written. Changes become visible with the commit and are undone with a rollback.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::fault::Fault;
 use super::incidents::Newest;
+use super::tallies::{Change, Kept, Tallies, Tally};
 use crate::clock::UnixMs;
-use crate::outbox::ConnectorName;
 use crate::outbox::keys::Key;
+use crate::outbox::{ConnectorName, PaceLog};
 
 /// Keys are hashes already.
 #[derive(Debug, Default)]
@@ -32,62 +33,6 @@ impl Hasher for KeyHasher {
 
     fn finish(&self) -> u64 {
         self.0
-    }
-}
-
-/// How much of a connector there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// Events that wait.
-    pub(super) waiting: i64,
-    /// Open messages.
-    pub(super) open: i64,
-    /// Events in them.
-    pub(super) in_flight: i64,
-    /// Dead letters.
-    pub(super) dead: i64,
-}
-
-impl Tally {
-    fn add(&mut self, change: Tally) {
-        self.open += change.open;
-        self.in_flight += change.in_flight;
-        self.dead += change.dead;
-    }
-
-    /// What counts towards the quota: everything that no pruning will take away.
-    fn items(self) -> i64 {
-        self.waiting + self.in_flight + self.dead
-    }
-}
-
-/// What is known of one connector.
-#[derive(Debug, Default)]
-struct Known {
-    tally: Tally,
-    /// The events that wait.
-    queue: BTreeSet<i64>,
-}
-
-/// The committed tallies, shared with whoever asks.
-#[derive(Debug, Default)]
-pub(super) struct Tallies(RwLock<HashMap<ConnectorName, Known>>);
-
-impl Tallies {
-    /// One connector's.
-    pub(super) fn of(&self, connector: &str) -> Tally {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(connector).map(|known| known.tally).unwrap_or_default()
-    }
-
-    /// The first events that wait for a connector. To be asked before a snapshot is taken, so that the rows are in it.
-    pub(super) fn first(&self, connector: &str, limit: usize) -> Vec<i64> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(connector).map(|known| known.queue.iter().take(limit).copied().collect()).unwrap_or_default()
-    }
-
-    /// Every connector that has anything.
-    pub(super) fn all(&self) -> Vec<(ConnectorName, Tally)> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(name, known)| (Arc::clone(name), known.tally)).collect()
     }
 }
 
@@ -119,39 +64,20 @@ pub(super) struct Ledger {
     changes: Vec<(ConnectorName, Change)>,
 }
 
-/// A change to what is known of a connector.
-#[derive(Debug)]
-enum Change {
-    Count(Tally),
-    Enter(i64),
-    Leave(Vec<i64>),
-}
-
-impl Known {
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::Count(tally) => self.tally.add(tally),
-            Change::Enter(seq) => _ = self.queue.insert(seq),
-            Change::Leave(seqs) => seqs.iter().for_each(|seq| _ = self.queue.remove(seq)),
-        }
-        self.tally.waiting = self.queue.len() as i64;
-    }
-}
-
 impl Ledger {
     /// Counts everything once.
     pub(super) fn load(db: &Connection, window_ms: i64) -> Result<Ledger, Fault> {
-        let mut tallies: HashMap<ConnectorName, Known> = HashMap::new();
+        let shared = Arc::new(Tallies::default());
         for (sql, fill) in COUNTS {
             let mut statement = db.prepare(sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let name: String = row.get(0)?;
-                tallies.entry(Arc::from(name)).or_default().apply(fill(row.get(1)?, row.get(2)?));
+                shared.apply([(Arc::from(name), fill(row.get(1)?, row.get(2)?))]);
             }
         }
         let unreadable: i64 = db.query_row("SELECT count(*) FROM unreadable", [], |row| row.get(0))?;
-        let items = unreadable + tallies.values().map(|known| known.tally.items()).sum::<i64>();
+        let items = unreadable + shared.items();
         let mut seen = HashMap::default();
         let mut statement = db.prepare("SELECT seen_at, keys FROM seen ORDER BY id")?;
         let mut rows = statement.query([])?;
@@ -161,7 +87,6 @@ impl Ledger {
         }
         drop(rows);
         drop(statement);
-        let shared = Arc::new(Tallies(RwLock::new(tallies)));
         let last_seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
         Ok(Ledger {
             seen,
@@ -229,9 +154,14 @@ impl Ledger {
     }
 
     /// An event begins to wait for a connector.
-    pub(super) fn enter(&mut self, connector: &ConnectorName, seq: i64) {
+    pub(super) fn enter(&mut self, connector: &ConnectorName, seq: i64, kept: Option<Box<Kept>>) {
         self.items += 1;
-        self.changes.push((Arc::clone(connector), Change::Enter(seq)));
+        self.changes.push((Arc::clone(connector), Change::Enter(seq, kept)));
+    }
+
+    /// A lane has come so far.
+    pub(super) fn lane(&mut self, connector: &str, pace: PaceLog, memo: Option<String>) {
+        self.changes.push((Arc::from(connector), Change::Lane(Box::new((pace, memo)))));
     }
 
     /// Events wait no longer.
@@ -271,16 +201,8 @@ impl Ledger {
                 self.seen.remove(&key);
             }
         }
-        if self.changes.is_empty() {
-            return;
-        }
-        let mut shared = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (connector, change) in self.changes.drain(..) {
-            let known = shared.entry(Arc::clone(&connector)).or_default();
-            known.apply(change);
-            if known.tally == Tally::default() {
-                shared.remove(&connector);
-            }
+        if !self.changes.is_empty() {
+            self.shared.apply(self.changes.drain(..));
         }
     }
 }
@@ -288,7 +210,7 @@ impl Ledger {
 type Fill = fn(i64, i64) -> Change;
 
 const COUNTS: [(&str, Fill); 3] = [
-    ("SELECT connector, seq, 0 FROM queue", |seq, _| Change::Enter(seq)),
+    ("SELECT connector, seq, 0 FROM queue", |seq, _| Change::Enter(seq, None)),
     (
         "SELECT connector, count(*), sum(events) FROM messages INDEXED BY messages_open WHERE state = 'open' GROUP BY connector",
         |open, in_flight| Change::Count(Tally { open, in_flight, ..Tally::default() }),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
-use super::ledger::Tallies;
 use super::read::{accepted_at, json};
+use super::tallies::Tallies;
 use crate::clock::UnixMs;
 use crate::outbox::{ConnectorStatus, Filter, MessageDetail, MessageId, MessageSummary, OutboxError, SEARCHED, Unreadable};
 

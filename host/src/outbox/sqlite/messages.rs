@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::desk::Desk;
 use super::fault::Fault;
-use super::ledger::Tally;
+use super::tallies::Tally;
 use crate::clock::UnixMs;
 use crate::outbox::keys::{fresh_key, replayed_key};
 use crate::outbox::{AttemptRecord, ConnectorName, Draft, MessageId, NewMessage, OutboxError, PaceLog, Reason, Settle};
@@ -155,25 +155,32 @@ fn end(desk: &Desk<'_>, id: MessageId, state: &str, at: UnixMs, receipt: Option<
 }
 
 fn record(desk: &Desk<'_>, id: MessageId, attempt: &AttemptRecord) -> Result<(), Fault> {
-    let last: i64 =
-        desk.db.prepare_cached("SELECT coalesce(max(n), 0) FROM attempts WHERE message = ?1")?.query_row([id.0], |row| row.get(0))?;
-    desk.db.prepare_cached("INSERT INTO attempts (message, n, record) VALUES (?1, ?2, ?3)")?.execute(params![
-        id.0,
-        last + 1,
-        json(attempt)?
-    ])?;
-    desk.db.prepare_cached("DELETE FROM attempts WHERE message = ?1 AND n <= ?2")?.execute(params![id.0, last + 1 - MAX_ATTEMPTS])?;
+    let n: i64 = desk
+        .db
+        .prepare_cached(
+            "INSERT INTO attempts (message, n, record) SELECT ?1, coalesce(max(n), 0) + 1, ?2 FROM attempts WHERE message = ?1 RETURNING n",
+        )?
+        .query_row(params![id.0, json(attempt)?], |row| row.get(0))?;
+    if n > MAX_ATTEMPTS {
+        desk.db.prepare_cached("DELETE FROM attempts WHERE message = ?1 AND n <= ?2")?.execute(params![id.0, n - MAX_ATTEMPTS])?;
+    }
     Ok(())
 }
 
-/// Stores a pace; a memo only where there is one.
-pub(super) fn store_pace(desk: &Desk<'_>, connector: &str, pace: &PaceLog, memo: Option<&str>) -> Result<(), Fault> {
-    desk.db
+/// Stores a pace; a memo only where there is one. Writes nothing where nothing changes, as with a message that is over in a lane without a pace.
+pub(super) fn store_pace(desk: &mut Desk<'_>, connector: &str, pace: &PaceLog, memo: Option<&str>) -> Result<(), Fault> {
+    let changed: Option<Option<String>> = desk
+        .db
         .prepare_cached(
             "INSERT INTO lanes (connector, pace, memo) VALUES (?1, ?2, ?3)
-             ON CONFLICT (connector) DO UPDATE SET pace = excluded.pace, memo = coalesce(excluded.memo, memo)",
+             ON CONFLICT (connector) DO UPDATE SET pace = excluded.pace, memo = coalesce(excluded.memo, memo)
+             WHERE pace IS NOT excluded.pace OR memo IS NOT coalesce(excluded.memo, memo) RETURNING memo",
         )?
-        .execute(params![connector, json(pace)?, memo])?;
+        .query_row(params![connector, json(pace)?, memo], |row| row.get(0))
+        .optional()?;
+    if let Some(memo) = changed {
+        desk.ledger.lane(connector, pace.clone(), memo);
+    }
     Ok(())
 }
 

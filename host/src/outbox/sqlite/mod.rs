@@ -8,7 +8,7 @@
 //! | `mover` | the thread beside it that moves the write-ahead log into the file |
 //! | `accept`, `messages`, `split`, `prune` | the changes |
 //! | `incidents`, `responses` | where incidents stand, and what people asked to be done about them |
-//! | `ledger` | what is counted in memory: seen events, how much waits where |
+//! | `ledger`, `tallies` | what is in memory: seen events, how much waits where, what lanes will ask for next |
 //! | `read`, `lists` | readers, on connections of their own, that wait for no sync |
 //! | `moving` | handing everything to another outbox, or taking it over |
 //! | `rows` | rows inserted many at a time |
@@ -38,6 +38,7 @@ mod responses;
 mod rows;
 mod schema;
 mod split;
+mod tallies;
 mod writer;
 
 #[cfg(test)]
@@ -57,10 +58,11 @@ use self::desk::Desk;
 use self::fault::{Fault, Judge};
 use self::health::Health;
 use self::job::{Envelope, Job};
-use self::ledger::{Ledger, Tallies};
+use self::ledger::Ledger;
 use self::lock::Lock;
 use self::mover::Mover;
 use self::read::Readers;
+use self::tallies::Tallies;
 use self::writer::Writer;
 use super::book::{Ask, Book, Booked, Incident, Response, Step};
 use super::{
@@ -143,7 +145,7 @@ impl SqliteOutbox {
     /// Makes a change and waits for its commit.
     async fn change<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, OutboxError> {
         let (job, answer) = Job::change(work);
         self.send(job).await?;
@@ -187,12 +189,21 @@ impl Outbox for SqliteOutbox {
     }
 
     async fn lane(&self, connector: &str) -> Result<LaneState, OutboxError> {
+        self.check_open()?;
+        if let Some(state) = self.tallies.lane(connector) {
+            return Ok(state);
+        }
         let (waiting, first) = (self.tallies.of(connector).waiting, self.tallies.first(connector, 1).pop());
         self.readers.glance(|db| read::lane(db, connector, waiting, first)).await
     }
 
     async fn waiting(&self, connector: &str, limit: usize) -> Result<Vec<Waiting>, OutboxError> {
-        let seqs = self.tallies.first(connector, limit.min(read::MAX_WAITING));
+        self.check_open()?;
+        let limit = limit.min(read::MAX_WAITING);
+        if let Some(waiting) = self.tallies.waiting(connector, limit) {
+            return Ok(waiting);
+        }
+        let seqs = self.tallies.first(connector, limit);
         if seqs.len() <= FEW {
             return self.readers.glance(|db| read::waiting(db, connector, &seqs)).await;
         }

@@ -4,8 +4,8 @@ use rusqlite::params;
 
 use super::desk::Desk;
 use super::fault::Fault;
-use super::ledger::Tally;
 use super::messages::known;
+use super::tallies::Tally;
 use crate::outbox::keys::fresh_key;
 use crate::outbox::{MessageId, OutboxError};
 

@@ -1,8 +1,8 @@
 //! The one thread that writes: takes what waits, up to 256 jobs, into one transaction, and answers after its commit.
 //!
-//! Each job runs in a savepoint of its own, so that one that fails leaves no trace and does not disturb the others; calls of `accept` that
-//! stand side by side share one.
+//! A job that fails leaves no trace and does not disturb the others: then all of them are run again, each in a savepoint of its own.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -89,72 +89,63 @@ impl Writer {
     /// Runs jobs in one transaction and answers them. Whether it was committed.
     fn transact(&mut self, jobs: Vec<Job>) -> bool {
         let begin = self.ledger.mark();
-        let mut runs = Vec::with_capacity(jobs.len());
-        let mut outcome = self.execute("BEGIN IMMEDIATE");
-        let alone = jobs.iter().all(|job| matches!(job, Job::Accept(..)));
-        let (mut calls, mut written) = (Vec::new(), Vec::new());
-        for job in jobs {
-            match job {
-                Job::Accept(delivery, caller) => calls.push((delivery, caller)),
-                Job::Change(task) => {
-                    outcome = outcome.and_then(|()| self.accept(alone, &mut calls, &mut written, &mut runs));
-                    outcome = self.change(outcome, task, &mut runs);
-                }
-                Job::Close(_) => unreachable!("a group ends before it closes"),
-            }
-        }
-        outcome = outcome.and_then(|()| self.accept(alone, &mut calls, &mut written, &mut runs)).and_then(|()| self.execute("COMMIT"));
+        let mut group = Group::of(jobs);
+        let outcome = self.execute("BEGIN IMMEDIATE").and_then(|()| self.run_group(&mut group)).and_then(|()| self.execute("COMMIT"));
         match &outcome {
             Ok(()) => self.ledger.commit(),
             Err(error) => {
                 self.roll_back(begin);
                 tracing::error!(message = "Outbox not written.", error = %error);
+                // Those that the failure came before.
+                group.runs.extend(group.calls.drain(..).map(|(_, caller)| Run::Accept(caller, Err(error.clone()))));
+                group.runs.extend(group.tasks.drain(..).map(Run::Made));
             }
         }
-        if let Err(error) = &outcome {
-            // Those that the failure came before.
-            runs.extend(calls.drain(..).map(|(_, caller)| Run::Accept(caller, Err(error.clone()))));
-        }
         let committed = outcome.is_ok();
-        Answers { runs, outcome, _written: written }.tell(&self.runtime);
+        Answers { runs: group.runs, outcome, _written: group.written }.tell(&self.runtime);
         committed
     }
 
-    /// Takes in several calls in one savepoint, or in none where they are `alone` in the transaction; should that fail, each in its own. On an `Err` those that were not run stay in `calls`.
-    fn accept(&mut self, alone: bool, calls: &mut Vec<Call>, written: &mut Vec<Delivery>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
-        if calls.is_empty() {
-            return Ok(());
-        }
-        let deliveries: Vec<&Delivery> = calls.iter().map(|(delivery, _)| delivery).collect();
-        let all = |desk: &mut Desk<'_>| accept::accept(desk, &deliveries);
-        if let Ok(answers) = if alone { self.in_transaction(all)? } else { self.in_savepoint(all)? } {
-            for ((delivery, caller), answer) in calls.drain(..).zip(answers) {
-                written.push(delivery);
-                runs.push(Run::Accept(caller, answer));
+    /// Runs all jobs one after the other. Should one fail, which is rare, everything is undone, and each is run in a savepoint of its own: SQLite copies
+    /// every page that a savepoint changes. On an `Err` those that were not run stay where they are.
+    fn run_group(&mut self, group: &mut Group) -> Result<(), OutboxError> {
+        let (calls, tasks) = (&group.calls, &mut group.tasks);
+        let all = |desk: &mut Desk<'_>| {
+            let deliveries: Vec<&Delivery> = calls.iter().map(|(delivery, _)| delivery).collect();
+            let answers = if deliveries.is_empty() { Vec::new() } else { accept::accept(desk, &deliveries)? };
+            tasks.iter_mut().try_for_each(|task| task.run(desk))?;
+            Ok(answers)
+        };
+        if let Ok(answers) = self.in_transaction(all)? {
+            for ((delivery, caller), answer) in group.calls.drain(..).zip(answers) {
+                group.written.push(delivery);
+                group.runs.push(Run::Accept(caller, answer));
             }
+            group.runs.extend(group.tasks.drain(..).map(Run::Made));
             return Ok(());
         }
-        while let Some((delivery, _)) = calls.first() {
-            let answer = match self.in_savepoint(|desk| accept::accept(desk, &[delivery]))? {
-                Ok(mut answers) => answers.pop().unwrap_or_else(|| Ok(Vec::new())),
-                Err(fault) => Err(self.judge.fault(fault)),
+        while let Some((delivery, caller)) = group.calls.pop_front() {
+            let answer = match self.in_savepoint(|desk| accept::accept(desk, &[&delivery])) {
+                Ok(Ok(mut answers)) => answers.pop().unwrap_or_else(|| Ok(Vec::new())),
+                Ok(Err(fault)) => Err(self.judge.fault(fault)),
+                Err(error) => {
+                    group.calls.push_front((delivery, caller));
+                    return Err(error);
+                }
             };
-            let (_, caller) = calls.remove(0);
-            runs.push(Run::Accept(caller, answer));
+            group.runs.push(Run::Accept(caller, answer));
+        }
+        while let Some(mut task) = group.tasks.pop_front() {
+            match self.in_savepoint(|desk| task.run(desk)) {
+                Ok(Ok(())) => group.runs.push(Run::Made(task)),
+                Ok(Err(fault)) => group.runs.push(Run::Failed(task, self.judge.fault(fault))),
+                Err(error) => {
+                    group.tasks.push_front(task);
+                    return Err(error);
+                }
+            }
         }
         Ok(())
-    }
-
-    /// Makes a change in a savepoint, unless the transaction is lost already.
-    fn change(&mut self, outcome: Result<(), OutboxError>, mut task: Box<dyn Task>, runs: &mut Vec<Run>) -> Result<(), OutboxError> {
-        let ran = outcome.and_then(|()| self.in_savepoint(|desk| task.run(desk)));
-        let (run, outcome) = match ran {
-            Ok(Ok(())) => (Run::Made(task), Ok(())),
-            Ok(Err(fault)) => (Run::Failed(task, self.judge.fault(fault)), Ok(())),
-            Err(error) => (Run::Made(task), Err(error)),
-        };
-        runs.push(run);
-        outcome
     }
 
     /// Runs `work`; what it did before it failed is undone. The outer error means that the whole transaction is lost.
@@ -168,7 +159,7 @@ impl Writer {
         Ok(result)
     }
 
-    /// As [`Writer::in_savepoint`], for what is alone in the transaction: that is begun anew, for less than a savepoint costs.
+    /// As [`Writer::in_savepoint`], for all that there is in the transaction: that is begun anew, for less than a savepoint costs.
     fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Desk<'_>) -> Result<T, Fault>) -> Result<Result<T, Fault>, OutboxError> {
         let result = self.run_work(work)?;
         if result.is_err() {
@@ -243,3 +234,28 @@ impl Writer {
 }
 
 type Call = (Delivery, oneshot::Sender<Answer>);
+
+/// The jobs of a transaction. None of their callers has an answer yet, so none can mind in which order they are run: calls of `accept` together.
+#[derive(Default)]
+struct Group {
+    calls: VecDeque<Call>,
+    tasks: VecDeque<Box<dyn Task>>,
+    /// Those that were run.
+    runs: Vec<Run>,
+    /// What the calls brought.
+    written: Vec<Delivery>,
+}
+
+impl Group {
+    fn of(jobs: Vec<Job>) -> Group {
+        let mut group = Group { runs: Vec::with_capacity(jobs.len()), ..Group::default() };
+        for job in jobs {
+            match job {
+                Job::Accept(delivery, caller) => group.calls.push_back((delivery, caller)),
+                Job::Change(task) => group.tasks.push_back(task),
+                Job::Close(_) => unreachable!("a group ends before it closes"),
+            }
+        }
+        group
+    }
+}

@@ -78,6 +78,23 @@ pub(in crate::outbox) async fn a_call_that_does_not_fit_changes_nothing<S: Store
     assert_eq!(stage.needed().await, 3);
 }
 
+pub(in crate::outbox) async fn a_call_that_does_not_fit_changes_nothing_for_those_beside_it<S: Store>(stage: Stage<S>) {
+    let seqs = [stage.take("e1", &["ops"]).await, stage.take("e2", &["dev"]).await];
+    // All wait at once: some of them may meet in one transaction.
+    let bad: Vec<_> = (0..20).map(|_| stage.open(new_message("ops", "bad", &[seqs[0], 99_999]))).collect();
+    let good = stage.open(new_message("ops", "good", &seqs[..1]));
+    let taken = stage.accept(T0, vec![incoming("e3", &["ops"])], vec![]);
+    let also = stage.open(new_message("dev", "also", &seqs[1..]));
+    let (bad, good, taken, also) = tokio::join!(futures_util::future::join_all(bad), good, taken, also);
+    assert!(bad.into_iter().all(is_conflict));
+    assert_eq!(taken.unwrap(), [Taken::New]);
+    let (ops, dev) = (stage.lane("ops").await.unwrap(), stage.lane("dev").await.unwrap());
+    assert_eq!((ops.waiting, ops.open.unwrap().id), (1, good.unwrap()));
+    assert_eq!((dev.waiting, dev.open.unwrap().id), (0, also.unwrap()));
+    let items = stage.status().await.unwrap().iter().map(|line| line.waiting + line.in_flight).sum::<u64>();
+    assert_eq!(items, 3);
+}
+
 pub(in crate::outbox) async fn an_attempt_is_never_made_beside_another_of_the_same_lane<S: Store>(stage: Stage<S>) {
     let seqs = [stage.take("e1", &["ops"]).await, stage.take("e2", &["ops"]).await];
     let first = stage.open(new_message("ops", "k", &seqs)).await.unwrap();

@@ -143,6 +143,7 @@ macro_rules! outbox_suite {
                 a_message_in_flight_at_a_crash_is_unknown_afterwards_and_keeps_its_key,
                 steps_and_throttled_attempts_do_not_count_as_attempts,
                 a_call_that_does_not_fit_changes_nothing,
+                a_call_that_does_not_fit_changes_nothing_for_those_beside_it,
                 an_attempt_is_never_made_beside_another_of_the_same_lane,
                 of_many_attempts_the_last_are_kept;
             letters:
