@@ -50,13 +50,13 @@ impl Host {
         let mut config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{}\"\n\
              [outbox]\n{outbox}\
-             [plugins.dingtalk]\npath = {:?}\n[sources.ilert]\ntype = \"ilert_webhook\"\n",
+             [plugins.dingtalk]\npath = {:?}\nlimits.deadline = \"10s\"\n[sources.ilert]\ntype = \"ilert_webhook\"\n",
             free_port(),
             plugin.canonicalize().unwrap()
         );
         for n in 0..connectors {
             config += &format!(
-                "[connectors.ops{n}]\ntype = \"dingtalk\"\nurl = {:?}\nsecret = \"{SECRET}\"\n\
+                "[connectors.ops{n}]\ntype = \"dingtalk\"\nurl = {:?}\nsecret = \"{SECRET}\"\ndelivery = {{ timeout = \"60s\" }}\n\
                  [[actions]]\nname = \"{n}\"\nconnector = \"ops{n}\"\nalert_sources = [\"s{n}\"]\n",
                 front.url_of(n)
             );
@@ -134,10 +134,11 @@ impl Host {
         assert!(Command::new("kill").args([name, &self.id().to_string()]).status().unwrap().success());
     }
 
-    /// When it found that others had taken it for dead.
-    pub(crate) fn taken_for_dead(&self) -> Vec<UnixMs> {
+    /// When it found that others had taken it for dead, or could have.
+    pub(crate) fn doubts(&self) -> Vec<UnixMs> {
+        const WORDS: [&str; 2] = ["This host gave no sign of life for longer than", "another host may have taken the lane of"];
         let log = self.log();
-        let lines = log.lines().filter(|line| line.contains("This host gave no sign of life for longer than `outbox.lease`"));
+        let lines = log.lines().filter(|line| WORDS.iter().any(|words| line.contains(words)));
         lines.map(|line| line.split(' ').next().unwrap().parse::<Timestamp>().unwrap().as_millisecond()).collect()
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -37,15 +37,16 @@ pub(crate) struct Tally {
 
 /// The senders at work.
 pub(crate) struct Load {
+    ended: Arc<OnceLock<Instant>>,
     pub(crate) tally: Arc<Tally>,
     senders: JoinSet<HashMap<Incident, usize>>,
     begun: Instant,
 }
 
 impl Load {
-    /// Begins to send so many events a second, for so many seconds, to these hosts.
-    pub(crate) fn start(connectors: usize, (rate, seconds): (usize, usize), hosts: &[SocketAddr]) -> Load {
-        let tally = Arc::<Tally>::default();
+    /// Begins to send so many events a second to these hosts.
+    pub(crate) fn start(connectors: usize, rate: usize, hosts: &[SocketAddr]) -> Load {
+        let (ended, tally) = (Arc::<OnceLock<Instant>>::default(), Arc::<Tally>::default());
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         let pause = Duration::from_secs_f64((BATCH * SENDERS) as f64 / rate as f64);
         let mut senders = JoinSet::new();
@@ -58,13 +59,14 @@ impl Load {
                 tally: Arc::clone(&tally),
                 told: HashMap::new(),
             };
-            senders.spawn(sender.run(rate * seconds / BATCH / SENDERS, pause));
+            senders.spawn(sender.run(pause, Arc::clone(&ended)));
         }
-        Load { tally, senders, begun: Instant::now() }
+        Load { ended, tally, senders, begun: Instant::now() }
     }
 
-    /// Waits until all are accepted: how many events of each incident there are, and how many a second there were.
+    /// Ends it, when all that was to be sent until now is accepted: how many events of each incident there are, and how many a second there were.
     pub(crate) async fn end(self) -> (HashMap<Incident, usize>, f64) {
+        self.ended.get_or_init(Instant::now);
         let told = self.senders.join_all().await.into_iter().flatten().collect();
         (told, self.tally.accepted.load(Ordering::Relaxed) as f64 / self.begun.elapsed().as_secs_f64())
     }
@@ -81,11 +83,15 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(mut self, batches: usize, pause: Duration) -> HashMap<Incident, usize> {
+    async fn run(mut self, pause: Duration, ended: Arc<OnceLock<Instant>>) -> HashMap<Incident, usize> {
         let begun = Instant::now();
-        for batch in 0..batches {
+        for batch in 0.. {
+            let due = begun + pause * batch as u32;
             // Behind its time it goes on at once, so that the rate is kept on the whole.
-            tokio::time::sleep((pause * batch as u32).saturating_sub(begun.elapsed())).await;
+            tokio::time::sleep_until(due.into()).await;
+            if ended.get().is_some_and(|ended| due > *ended) {
+                break;
+            }
             let events = self.events(batch);
             self.hand_over(&format!("[{}]", events.join(","))).await;
             self.tally.accepted.fetch_add(events.len() as u64, Ordering::Relaxed);

@@ -53,8 +53,8 @@ async fn three_hosts_on_one_database_lose_nothing_whatever_happens_to_any_of_the
     }
 
     let addresses: Vec<_> = hosts.iter().map(Host::address).collect();
-    let load = Load::start(CONNECTORS, (RATE, seconds), &addresses);
-    let mut trouble = trouble(&database, &mut hosts, &load, Duration::from_secs(seconds as u64)).await;
+    let load = Load::start(CONNECTORS, RATE, &addresses);
+    let mut trouble = trouble(&database, &mut hosts, &load, Duration::from_secs(seconds)).await;
     let tally = std::sync::Arc::clone(&load.tally);
     let (told, rate) = load.end().await;
     let accepted: usize = told.values().sum();

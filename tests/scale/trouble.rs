@@ -108,15 +108,8 @@ impl Trouble {
     /// On a machine that is busy enough a host can be too slow to give a sign of life in time. That is as if it had been frozen.
     pub(crate) fn add_slowness(&mut self, hosts: &[Host]) {
         for (which, host) in hosts.iter().enumerate() {
-            for at in host.taken_for_dead() {
-                let explains = |known: &Interruption| {
-                    known.host.is_none_or(|host| host == which) && known.from <= at && at <= known.until + 2 * LEASE_MS
-                };
-                if !self.interruptions.iter().any(explains) {
-                    println!("host {which} was too slow to give a sign of life");
-                    self.interruptions.push(Interruption { host: Some(which), from: at - 2 * LEASE_MS, until: at });
-                }
-            }
+            let slow = |at: UnixMs| Interruption { host: Some(which), from: at - 2 * LEASE_MS, until: at };
+            self.interruptions.extend(host.doubts().into_iter().map(slow));
         }
     }
 

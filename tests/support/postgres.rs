@@ -55,7 +55,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// The server that the tests of this process share, each in a schema or a database of its own. `None` where this machine is to do
+    /// The server that the tests of this process share, each in a schema of its own. `None` where this machine is to do
     /// without; then it says so.
     pub(crate) fn shared() -> Option<&'static Postgres> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
@@ -79,11 +79,7 @@ impl Postgres {
 
     /// The URL of the database that is always there, its password included.
     pub(crate) fn url(&self) -> String {
-        self.url_of("postgres")
-    }
-
-    fn url_of(&self, database: &str) -> String {
-        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
 
     /// A name that no other schema has.
@@ -92,16 +88,7 @@ impl Postgres {
         format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Makes a database; its URL.
-    #[allow(dead_code)]
-    pub(crate) fn fresh_database(&self) -> String {
-        let name = Postgres::fresh_schema();
-        self.execute(&format!("CREATE DATABASE {name}"));
-        self.url_of(&name)
-    }
-
     /// Has `psql` execute SQL in the database that is always there; what it prints, a row a line, columns separated by `|`.
-    #[allow(dead_code)]
     pub(crate) fn execute(&self, sql: &str) -> String {
         let mut command = Command::new(self.programs.join("psql"));
         command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", sql]);
@@ -126,7 +113,6 @@ impl Postgres {
     }
 
     /// Stops it; its data stay.
-    #[allow(dead_code)]
     pub(crate) fn stop(&self, how: Stop) {
         let mode = match how {
             Stop::Fast => "fast",
@@ -139,14 +125,12 @@ impl Postgres {
     }
 
     /// Stops and starts it.
-    #[allow(dead_code)]
     pub(crate) fn restart(&self, how: Stop) {
         self.stop(how);
         self.start();
     }
 
     /// Where its cluster and its log are.
-    #[allow(dead_code)]
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
