@@ -22,6 +22,9 @@ use crate::outbox::moving::{COUNT_REFS, Kind, MARK, Mover, Row, TABLES, Table, V
 /// The tables whose rows get their numbers from the database.
 const NUMBERED: [&str; 3] = ["messages", "responses", "unreadable"];
 
+/// The table that rows are written to at the moment, by its place, and its writer.
+type Copying = (usize, Pin<Box<BinaryCopyInWriter>>);
+
 /// The schema, to be moved: one transaction, in which nobody else can come in.
 pub(super) struct SchemaMover {
     client: Client,
@@ -114,7 +117,7 @@ impl SchemaMover {
 
     /// Copies rows, table by table.
     async fn copy(&self, rows: &mut mpsc::Receiver<Row>) -> Result<u64, Fault> {
-        let (mut count, mut current): (u64, Option<(usize, Pin<Box<BinaryCopyInWriter>>)>) = (0, None);
+        let (mut count, mut current): (u64, Option<Copying>) = (0, None);
         loop {
             let (place, values) = match rows.recv().await {
                 Some(Row::Of(place, values)) => (place, values),
@@ -149,7 +152,7 @@ impl SchemaMover {
     }
 }
 
-async fn finish(current: Option<(usize, Pin<Box<BinaryCopyInWriter>>)>) -> Result<(), Fault> {
+async fn finish(current: Option<Copying>) -> Result<(), Fault> {
     if let Some((_, mut writer)) = current {
         writer.as_mut().finish().await?;
     }
