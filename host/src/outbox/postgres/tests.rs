@@ -31,6 +31,9 @@ impl Schema {
 
 #[async_trait]
 impl Store for Schema {
+    const LIVES: u32 = 8;
+    const SHARED: bool = true;
+
     async fn fresh() -> Option<Schema> {
         let server = Postgres::shared()?;
         let config = PostgresConfig {

@@ -163,7 +163,7 @@ pub(in crate::outbox) async fn what_was_asked_for_is_still_to_be_done_after_a_cr
 }
 
 pub(in crate::outbox) fn whatever_the_order_nothing_open_follows_the_end<S: Store>() {
-    proptest!(ProptestConfig::with_cases(24), |(events in proptest::collection::vec((0usize..4, 0i64..50), 1..20))| {
+    proptest!(ProptestConfig::with_cases(S::LIVES), |(events in proptest::collection::vec((0usize..4, 0i64..50), 1..20))| {
         block_on(async {
             let Some(stage) = Stage::<S>::new().await else { return };
             let mut over = false;

@@ -39,6 +39,12 @@ use super::{Claim, Outbox, OutboxError, Taken};
 /// Where an outbox of one kind keeps its things, in a test.
 #[async_trait]
 pub(super) trait Store: Sized + Send + Sync + 'static {
+    /// How many random lives an outbox of this kind leads in a few seconds.
+    const LIVES: u32;
+
+    /// Whether several hosts can be on it at once.
+    const SHARED: bool;
+
     /// An empty one. `None` where this machine is to do without what it needs.
     async fn fresh() -> Option<Self>;
 
@@ -77,6 +83,11 @@ impl<S: Store> Stage<S> {
     /// The outbox, for tasks. They have to end before it crashes or is closed.
     pub(super) fn share(&self) -> Arc<dyn Outbox> {
         self.outbox.clone().expect("it is only closed while it is opened again")
+    }
+
+    /// A further host on the same store.
+    pub(super) async fn another(&self) -> Arc<dyn Outbox> {
+        self.store.open().await.unwrap()
     }
 
     /// The part that knows incidents.

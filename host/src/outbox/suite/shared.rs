@@ -24,13 +24,6 @@ pub(in crate::outbox) trait Shared: Store {
 /// How long anything here may take: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-impl<S: Store> Stage<S> {
-    /// A further host.
-    async fn another(&self) -> Arc<dyn Outbox> {
-        self.store.open().await.unwrap()
-    }
-}
-
 /// Waits until something is so.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();

@@ -18,6 +18,9 @@ impl Files {
 
 #[async_trait]
 impl Store for Files {
+    const LIVES: u32 = 24;
+    const SHARED: bool = false;
+
     async fn fresh() -> Option<Files> {
         Some(Files { folder: tempfile::tempdir().unwrap(), copies: 0 })
     }
