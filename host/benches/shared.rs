@@ -221,20 +221,20 @@ async fn measure(args: &Args) {
         ours: &accepted,
         against: "a row a commit over 8 connections",
         other: &plain,
-        goal: "",
+        goals: &[],
     });
     let figures = format!("{:.0} messages/s, two commits each", median(&delivered));
-    table.figures("PostgreSQL: from the look at a lane to the settled message, 64 at once", &figures, "");
+    table.figures("PostgreSQL: from the look at a lane to the settled message, 64 at once", &figures, "", None);
     let claims = bench.claim(args.connectors).await;
     let figures = format!("{claims:.0} lanes/s");
-    table.figures(&format!("PostgreSQL: lanes taken for the first time, {} connectors", args.connectors), &figures, "");
+    table.figures(&format!("PostgreSQL: lanes taken for the first time, {} connectors", args.connectors), &figures, "", None);
     let size = server.execute(&format!("SELECT pg_total_relation_size('{}.lanes')", bench.schema)).parse::<f64>().unwrap();
     let figures = format!("{:.0} bytes a lane in the database", size / args.connectors as f64);
-    table.figures("PostgreSQL: a lane that waits for nothing", &figures, "");
+    table.figures("PostgreSQL: a lane that waits for nothing", &figures, "", None);
     let began = Instant::now();
     let busy = bench.outbox.busy_connectors().await.unwrap().len();
     let figures = format!("{:.1} ms for {busy} connectors with a backlog", began.elapsed().as_secs_f64() * 1e3);
-    table.figures("PostgreSQL: the look for work, three times a lease and host", &figures, "");
+    table.figures("PostgreSQL: the look for work, three times a lease and host", &figures, "", None);
     bench.outbox.close().await;
 }
 
