@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use support::{Scene, until};
-use table::{Compared, Table, median};
+use table::{Compared, Goal, Table, median};
 
 #[derive(Parser)]
 struct Args {
@@ -94,8 +94,9 @@ async fn main() {
     let each = (memory(&many) - memory(&few)) / idle / 1024.0;
     let mut table = Table::default();
     let start = all(&many, |cost| cost.start);
-    table.figures(&format!("start with {} connectors", args.connectors), &format!("{:.2} s", median(&start) / 1e3), "≤ 2 s");
-    table.figures("memory of an idle connector", &format!("{each:.1} KiB"), "≤ 4 KiB");
+    let start = median(&start) / 1e3;
+    table.figures(&format!("start with {} connectors", args.connectors), &format!("{start:.2} s"), "≤ 2 s", Some(start <= 2.0));
+    table.figures("memory of an idle connector", &format!("{each:.1} KiB"), "≤ 4 KiB", Some(each <= 4.0));
     table.compare(&Compared {
         name: "busy",
         less: false,
@@ -104,6 +105,6 @@ async fn main() {
         ours: &all(&many, |cost| cost.rate),
         against: "the same alone",
         other: &all(&few, |cost| cost.rate),
-        goal: "≥ 0.9",
+        goals: &[Goal::AtLeast(0.9)],
     });
 }

@@ -42,6 +42,8 @@ struct Args {
     bench: bool,
 }
 
+/// Lanes that events go to.
+const LANES: u64 = 1_000;
 /// Callers at once.
 const CALLERS: usize = 64;
 
@@ -98,6 +100,8 @@ struct Bench {
     url: String,
     schema: String,
     outbox: Arc<PostgresOutbox>,
+    /// Of two more hosts.
+    others: [Arc<PostgresOutbox>; 2],
     ids: Arc<AtomicU64>,
     clock: Clock,
 }
@@ -106,15 +110,18 @@ impl Bench {
     async fn open(server: &Postgres) -> Bench {
         let (url, schema, clock) = (server.url(), Postgres::fresh_schema(), Clock::system());
         let config = PostgresConfig { schema: schema.clone(), ..PostgresConfig::new(url.clone()) };
-        let outbox = PostgresOutbox::open(Path::new("."), &config, clock.clone()).await.unwrap();
-        Bench { url, schema, outbox: Arc::new(outbox), ids: Arc::default(), clock }
+        let open = async || Arc::new(PostgresOutbox::open(Path::new("."), &config, clock.clone()).await.unwrap());
+        let (outbox, others) = (open().await, [open().await, open().await]);
+        Bench { url, schema, outbox, others, ids: Arc::default(), clock }
     }
 
-    /// Events a second, each a call of its own.
-    async fn accept(&self, seconds: u64, connectors: u64) -> f64 {
-        let (outbox, ids, clock) = (Arc::clone(&self.outbox), Arc::clone(&self.ids), self.clock.clone());
-        rate(seconds, move |_| {
-            let (outbox, clock, id) = (Arc::clone(&outbox), clock.clone(), ids.fetch_add(1, Ordering::Relaxed));
+    /// Events a second at so many hosts, each a call of its own.
+    async fn accept(&self, seconds: u64, hosts: usize) -> f64 {
+        let all = [&self.outbox, &self.others[0], &self.others[1]].map(Arc::clone);
+        let (ids, clock, connectors) = (Arc::clone(&self.ids), self.clock.clone(), LANES);
+        rate(seconds, move |n| {
+            let outbox = Arc::clone(&all[n as usize % hosts]);
+            let (clock, id) = (clock.clone(), ids.fetch_add(1, Ordering::Relaxed));
             async move {
                 let connectors = vec![Arc::from(format!("c{}", id % connectors))];
                 let incoming = Incoming { source: "bench".into(), event: Arc::new(event(id)), connectors };
@@ -207,11 +214,12 @@ async fn rows(url: &str, seconds: u64) -> f64 {
 async fn measure(args: &Args) {
     let Some(server) = Postgres::new() else { return };
     let (bench, mut table) = (Bench::open(&server).await, Table::default());
-    let (mut accepted, mut plain, mut delivered) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut accepted, mut by_three, mut plain, mut delivered) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
-        accepted.push(bench.accept(args.seconds, 1_000).await);
+        accepted.push(bench.accept(args.seconds, 1).await);
+        by_three.push(bench.accept(args.seconds, 3).await);
         plain.push(rows(&bench.url, args.seconds).await);
-        delivered.push(bench.deliver(args.seconds, 1_000).await);
+        delivered.push(bench.deliver(args.seconds, LANES).await);
     }
     table.compare(&Compared {
         name: "shared",
@@ -221,21 +229,33 @@ async fn measure(args: &Args) {
         ours: &accepted,
         against: "a row a commit over 8 connections",
         other: &plain,
-        goal: "",
+        goals: &[],
+    });
+    table.compare(&Compared {
+        name: "shared-three",
+        less: false,
+        what: "PostgreSQL: the same by three hosts, on the same processors as the database",
+        unit: "events/s",
+        ours: &by_three,
+        against: "one host",
+        other: &accepted,
+        goals: &[],
     });
     let figures = format!("{:.0} messages/s, two commits each", median(&delivered));
-    table.figures("PostgreSQL: from the look at a lane to the settled message, 64 at once", &figures, "");
+    table.figures("PostgreSQL: from the look at a lane to the settled message, 64 at once", &figures, "", None);
     let claims = bench.claim(args.connectors).await;
     let figures = format!("{claims:.0} lanes/s");
-    table.figures(&format!("PostgreSQL: lanes taken for the first time, {} connectors", args.connectors), &figures, "");
+    table.figures(&format!("PostgreSQL: lanes taken for the first time, {} connectors", args.connectors), &figures, "", None);
     let size = server.execute(&format!("SELECT pg_total_relation_size('{}.lanes')", bench.schema)).parse::<f64>().unwrap();
     let figures = format!("{:.0} bytes a lane in the database", size / args.connectors as f64);
-    table.figures("PostgreSQL: a lane that waits for nothing", &figures, "");
+    table.figures("PostgreSQL: a lane that waits for nothing", &figures, "", None);
     let began = Instant::now();
     let busy = bench.outbox.busy_connectors().await.unwrap().len();
     let figures = format!("{:.1} ms for {busy} connectors with a backlog", began.elapsed().as_secs_f64() * 1e3);
-    table.figures("PostgreSQL: the look for work, three times a lease and host", &figures, "");
-    bench.outbox.close().await;
+    table.figures("PostgreSQL: the look for work, three times a lease and host", &figures, "", None);
+    for outbox in bench.others.iter().chain([&bench.outbox]) {
+        outbox.close().await;
+    }
 }
 
 fn main() {

@@ -23,7 +23,7 @@ use incident_sink_dingtalk::contract::sink::Guest as _;
 
 use self::reused::Reused;
 use self::samples::{NOW, host, native, secrets};
-use self::table::{Compared, Table, median, quantile};
+use self::table::{Compared, Goal, Table, median, quantile};
 
 /// What the short form is held against.
 const KEPT: &str = include_str!("short.toml");
@@ -104,7 +104,7 @@ fn compiling(engine: &Engine, bytes: &[u8], table: &mut Table) -> Result<(), Fai
     }
     let figures =
         format!("{:.0} ms ({:.0}–{:.0}), {} KiB", median(&loads), quantile(&loads, 0.0), quantile(&loads, 1.0), bytes.len() / 1024);
-    table.figures("component compiled, checked and described", &figures, "≤ 100 ms");
+    table.figures("component compiled, checked and described", &figures, "≤ 100 ms", Some(median(&loads) <= 100.0));
     Ok(())
 }
 
@@ -121,14 +121,20 @@ fn compared(cases: &[Case], table: &mut Table) {
         of(begin).iter().zip(of(sign)).zip(of(resume)).map(|((begin, sign), resume)| begin + sign + resume).collect()
     };
     let (native, fresh) = (sum(|case| &case.native), sum(|case| &case.fresh));
-    let mut line = |name, what, ours: &[f64], other: &[f64], goal| {
-        table.compare(&Compared { name, less: true, what, unit: "µs", ours, against: "the same code native", other, goal });
+    let mut line = |name, what, ours: &[f64], other: &[f64], goals: &[Goal]| {
+        table.compare(&Compared { name, less: true, what, unit: "µs", ours, against: "the same code native", other, goals });
     };
-    line("call-delivery", "one delivery's three isolated calls: begin, sign, resume", &fresh, &native, "≤ 36 µs, ≤ 8");
-    line("call-begin", "render only: `begin` with one event", &begin.fresh, &begin.native, "≤ 8");
-    line("call-sign", "sign only", &sign.fresh, &sign.native, "≤ 12 µs, ≤ 8");
-    line("call-resume", "read the answer: `resume`", &resume.fresh, &resume.native, "≤ 12 µs, ≤ 8");
-    line("call-digest", "a digest of 256 events", &digest.fresh, &digest.native, "≤ 8");
+    line(
+        "call-delivery",
+        "one delivery's three isolated calls: begin, sign, resume",
+        &fresh,
+        &native,
+        &[Goal::Ours(36.0), Goal::AtMost(8.0)],
+    );
+    line("call-begin", "render only: `begin` with one event", &begin.fresh, &begin.native, &[Goal::Ours(12.0), Goal::AtMost(8.0)]);
+    line("call-sign", "sign only", &sign.fresh, &sign.native, &[Goal::Ours(12.0), Goal::AtMost(8.0)]);
+    line("call-resume", "read the answer: `resume`", &resume.fresh, &resume.native, &[Goal::Ours(12.0), Goal::AtMost(8.0)]);
+    line("call-digest", "a digest of 256 events", &digest.fresh, &digest.native, &[Goal::AtMost(8.0)]);
 }
 
 /// How the host finds the plugin of a connector.
@@ -232,18 +238,21 @@ fn fresh<'a>(case: &str, plugin: &'a Plugin) -> Round<'a> {
     }
 }
 
+/// What two threads do, in words, and what it is to reach.
+type Threaded<'a> = (&'a str, &'a (dyn Fn() + Sync), &'static [Goal]);
+
 /// Two threads against one, in turn; the native code beside it shows what the machine has to give meanwhile.
 fn scaling(plugin: &Plugin, table: &mut Table) -> Result<(), Failed> {
     let args = Args::new("sign");
     let sign = || drop(black_box(plugin.sign(args.secrets, args.outline, NOW)));
     let begin = || drop(black_box(plugin.begin("{}", args.batch, args.cx)));
     let alone = || drop(black_box(Native::sign(secrets(), native::outline(), NOW)));
-    let cases: [(&str, &(dyn Fn() + Sync), &str); 3] = [
-        ("`sign`, fresh instances, two threads", &sign, "≥ 1.8"),
-        ("`begin`, fresh instances, two threads", &begin, "≥ 1.8"),
-        ("`sign` native, two threads: what the machine gives", &alone, ""),
+    let cases: [Threaded<'_>; 3] = [
+        ("`sign`, fresh instances, two threads", &sign, &[Goal::AtLeast(1.8)]),
+        ("`begin`, fresh instances, two threads", &begin, &[Goal::AtLeast(1.8)]),
+        ("`sign` native, two threads: what the machine gives", &alone, &[]),
     ];
-    for (what, call, goal) in cases {
+    for (what, call, goals) in cases {
         let (mut one, mut two) = (Vec::new(), Vec::new());
         for _ in 0..7 {
             one.push(throughput(1, call));
@@ -257,7 +266,7 @@ fn scaling(plugin: &Plugin, table: &mut Table) -> Result<(), Failed> {
             ours: &two,
             against: "one thread",
             other: &one,
-            goal,
+            goals,
         });
     }
     Ok(())

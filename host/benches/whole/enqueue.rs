@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 
 use crate::store::{Store, event, rate};
-use crate::table::{Compared, Table};
+use crate::table::{Compared, Goal, Table};
 use crate::{Args, Failure, raw_log, stage};
 
 pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failure> {
@@ -34,7 +34,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
         ours: &ours,
         against: "raw append log with the same syncs",
         other: &raw,
-        goal: "≥ 0.8",
+        goals: &[Goal::AtLeast(0.8)],
     });
     Ok(())
 }

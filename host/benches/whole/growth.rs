@@ -1,7 +1,7 @@
 //! Whether the outbox slows down as it grows: durable events a second with more connectors, and with more delivered rows.
 
 use crate::store::Store;
-use crate::table::{Compared, Table};
+use crate::table::{Compared, Goal, Table};
 use crate::{Args, Failure};
 
 pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failure> {
@@ -29,7 +29,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
             ours: &rates[n],
             against: "10 connectors, empty",
             other: &first[n],
-            goal: "≥ 0.9",
+            goals: &[Goal::AtLeast(0.9)],
         });
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Durable ingest over HTTP, against a raw append log behind the same server, and against nginx that answers 202 and keeps nothing.
 
 use crate::stage::{Host, Pace};
-use crate::table::{Compared, Table};
+use crate::table::{Compared, Goal, Table};
 use crate::{Args, Failure, nginx, raw_log, wrk};
 
 pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failure> {
@@ -15,7 +15,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
         log.push(wrk::run(folder, raw, args.seconds(), 100).await?.rate());
         forgotten.push(wrk::run(folder, sink.port, args.seconds(), 100).await?.rate());
     }
-    let line = |name, against, other, goal| Compared {
+    let line = |name, against, other, goals| Compared {
         name,
         less: false,
         what: "durable ingest, 64 connections, 500-byte events",
@@ -23,9 +23,9 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
         ours: &ours,
         against,
         other,
-        goal,
+        goals,
     };
-    table.compare(&line("ingest-raw-log", "raw append log behind the same HTTP server", &log, "≥ 0.9"));
-    table.compare(&line("ingest-nginx", "nginx `return 202`", &forgotten, "≥ 0.5"));
+    table.compare(&line("ingest-raw-log", "raw append log behind the same HTTP server", &log, &[Goal::AtLeast(0.9)]));
+    table.compare(&line("ingest-nginx", "nginx `return 202`", &forgotten, &[Goal::AtLeast(0.5)]));
     Ok(())
 }

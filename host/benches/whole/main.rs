@@ -16,6 +16,8 @@ mod raw_log;
 mod stage;
 mod start;
 mod store;
+// Shared with other benchmarks, which use the rest of it.
+#[allow(dead_code)]
 mod table;
 mod wrk;
 

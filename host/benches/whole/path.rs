@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::stage::{Host, Pace};
-use crate::table::{Compared, Table};
+use crate::table::{Compared, Goal, Table};
 use crate::{Args, Failure, nginx, wrk};
 
 const CONNECTORS: usize = 1000;
@@ -33,7 +33,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
         ours: &ours,
         against: "nginx `proxy_pass`",
         other: &theirs,
-        goal: "≥ 0.4",
+        goals: &[Goal::AtLeast(0.4)],
     });
     table.compare(&Compared {
         name: "path-cpu",
@@ -43,7 +43,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
         ours: &our_cpu,
         against: "nginx `proxy_pass`",
         other: &their_cpu,
-        goal: "",
+        goals: &[],
     });
     Ok(())
 }

@@ -9,6 +9,35 @@ pub(crate) struct Table {
     ratios: BTreeMap<String, f64>,
 }
 
+/// What a line is to reach.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    /// The ratio is to be no smaller.
+    AtLeast(f64),
+    /// The ratio is to be no larger.
+    AtMost(f64),
+    /// Ours is to be no larger, in its unit.
+    Ours(f64),
+}
+
+impl Goal {
+    fn text(self, unit: &str) -> String {
+        match self {
+            Goal::AtLeast(ratio) => format!("≥ {ratio}"),
+            Goal::AtMost(ratio) => format!("≤ {ratio}"),
+            Goal::Ours(most) => format!("≤ {most} {unit}"),
+        }
+    }
+
+    fn reached(self, ours: f64, ratio: f64) -> bool {
+        match self {
+            Goal::AtLeast(least) => ratio >= least,
+            Goal::AtMost(most) => ratio <= most,
+            Goal::Ours(most) => ours <= most,
+        }
+    }
+}
+
 /// What a line compares, round by round.
 pub(crate) struct Compared<'a> {
     /// The line's name, also in `short.toml`.
@@ -25,32 +54,33 @@ pub(crate) struct Compared<'a> {
     pub(crate) against: &'a str,
     /// The other's, in the same rounds.
     pub(crate) other: &'a [f64],
-    /// The goal, in words.
-    pub(crate) goal: &'a str,
+    /// The goals; none where the line only says what there is.
+    pub(crate) goals: &'a [Goal],
 }
 
 impl Table {
     /// A line that compares two things.
     pub(crate) fn compare(&mut self, line: &Compared<'_>) {
         let ratios: Vec<f64> = line.ours.iter().zip(line.other).map(|(ours, other)| ours / other).collect();
-        let ratio = median(line.ours) / median(line.other);
+        let (ours, other) = (median(line.ours), median(line.other));
+        let ratio = ours / other;
         let (low, high) = (quantile(&ratios, 0.05), quantile(&ratios, 0.95));
+        let goal = line.goals.iter().map(|goal| goal.text(line.unit)).collect::<Vec<_>>().join(", ");
+        let reached = line.goals.iter().map(|goal| yes(goal.reached(ours, ratio))).collect::<Vec<_>>().join(", ");
         println!(
-            "| {} | {} {} | {}: {} {} | {ratio:.2} ({low:.2}–{high:.2}) | {} |",
+            "| {} | {} {unit} | {}: {} {unit} | {ratio:.2} ({low:.2}–{high:.2}) | {goal} | {reached} |",
             line.what,
-            figure(median(line.ours)),
-            line.unit,
+            figure(ours),
             line.against,
-            figure(median(line.other)),
-            line.unit,
-            line.goal
+            figure(other),
+            unit = line.unit,
         );
         self.ratios.insert(line.name.to_owned(), if line.less { ratio.recip() } else { ratio });
     }
 
-    /// A line of figures that stand for themselves.
-    pub(crate) fn figures(&mut self, what: &str, figures: &str, goal: &str) {
-        println!("| {what} | {figures} | | | {goal} |");
+    /// A line of figures that stand for themselves. A goal that nothing is held against is only shown.
+    pub(crate) fn figures(&mut self, what: &str, figures: &str, goal: &str, reached: Option<bool>) {
+        println!("| {what} | {figures} | | | {goal} | {} |", reached.map(yes).unwrap_or_default());
     }
 
     /// Whether no comparison is twice as bad as the one kept, `name = how many times better we are`. Says which one is.
@@ -68,6 +98,10 @@ impl Table {
         }
         Ok(holds)
     }
+}
+
+fn yes(reached: bool) -> &'static str {
+    if reached { "yes" } else { "no" }
 }
 
 /// The middle one.

@@ -57,7 +57,7 @@ impl View {
         lines.push(paint.faint(&cut(&heading(name), width)));
         lines.extend(lanes.iter().skip(self.top).take(self.page).map(|lane| row(lane, seen.now, name, width, paint)));
         if lanes.is_empty() {
-            lines.push("no connectors".to_owned());
+            lines.push(cut("no connectors", width));
         }
         let below = lanes.len().saturating_sub(self.top + self.page);
         let more = if below > 0 { format!("   {below} more below") } else { String::new() };
