@@ -252,7 +252,7 @@ async fn measure(args: &Args) {
     let began = Instant::now();
     let busy = bench.outbox.busy_connectors().await.unwrap().len();
     let figures = format!("{:.1} ms for {busy} connectors with a backlog", began.elapsed().as_secs_f64() * 1e3);
-    table.figures("PostgreSQL: the look for work, three times a lease and host", &figures, "", None);
+    table.figures("PostgreSQL: the look for work, five times a lease and host", &figures, "", None);
     for outbox in bench.others.iter().chain([&bench.outbox]) {
         outbox.close().await;
     }
