@@ -47,9 +47,9 @@ pub(crate) fn build_plugin(args: &[String]) -> Result<()> {
     say(format_args!("compiling {package} with {}", toolchain.describe()));
     let target = workspace::guest_target();
     let mut cargo = cargo();
-    cargo.args(["build", "--lib", "--release", "--target", TARGET, "--manifest-path"]).arg(&manifest);
+    cargo.args(["rustc", "--lib", "--release", "--target", TARGET, "--manifest-path"]).arg(&manifest);
     cargo.arg("--target-dir").arg(&target);
-    guest::apply_flags(&mut cargo);
+    guest::apply_usual_flags(&mut cargo);
     toolchain.apply(&mut cargo);
     run(&mut cargo)?;
     let module = target.join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")));

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use incident_sink::delivery::{IncidentSink, Item, Outcome};
 use incident_sink::event::{Event, Kind, Link, Status};
+use incident_sink::plugin::wit;
 use incident_sink::simulator::dingtalk::{DingTalk, Options, Robot};
 use serde_json::{Value, json};
 
-use super::support::{Bench, at, component, done, item, patient};
+use super::support::{Bench, at, component, done, item, limited, patient};
 
 const TYPES: [&str; 6] = ["auto", "action_card", "markdown", "text", "link", "feed_card"];
 
@@ -92,4 +93,52 @@ async fn one_incident_of_a_quarter_of_a_megabyte_is_shortened() {
     let huge = with(long(1), |event| event.summary = "数".repeat(80_000));
     let prepared = sink.prepare(&[huge], &at(1_772_329_920_000, 1)).unwrap();
     assert_eq!(prepared.covers, 1);
+}
+
+#[tokio::test]
+async fn a_usual_incident_takes_one_page_of_memory() {
+    let group = DingTalk::start(Options { robots: vec![Robot::new("ops", "token-of-ops")], ..Options::default() }).await.unwrap();
+    let bench = Bench::new("dingtalk", &component("dingtalk.wasm"));
+    // Which is what it begins with.
+    bench.registry.swap("dingtalk", limited(&bench.engine, &component("dingtalk.wasm"), json!({ "deadline": "10s", "memory": "64 KiB" })));
+    let sink = bench.sink("dingtalk", &group.url_of("ops").unwrap(), config("auto", "zh-CN"));
+    let usual = with(item("1", Kind::Created), |event| {
+        event.details = "The connection pool of the orders database is exhausted.\n".repeat(70);
+        event.links = vec![Link { text: "Grafana".into(), href: "https://x.example/d/1?from=now-1h".into() }];
+    });
+    let cx = at(1_772_329_920_000, 1);
+    let draft = sink.prepare(&[usual], &cx).unwrap().draft;
+    let outcome = done(sink.attempt(&draft, &cx).await);
+    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+}
+
+#[test]
+fn an_answer_and_a_callback_of_any_depth_are_read_within_the_stack() {
+    let bench = Bench::new("dingtalk", &component("dingtalk.wasm"));
+    let plugin = patient(&bench.engine, &component("dingtalk.wasm"));
+    let at = wit::Timestamp { unix_ms: 1_772_329_920_000, offset_minutes: 480 };
+    let cx = wit::Context {
+        connector: "ops".into(),
+        now: at,
+        attempt: 1,
+        message_id: "01J9ZQ7M3N".into(),
+        memo: None,
+        waiting: 0,
+        links: vec![],
+        title: None,
+        text: None,
+        extra: vec![],
+    };
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        for deep in [20, 27, 40, 128, 50_000] {
+            let nested = [&open.repeat(deep), "\"#7\"", &close.repeat(deep)].concat();
+            let body = format!(r#"{{"errcode":0,"x":{nested}}}"#).into_bytes();
+            let step = plugin.resume("{}", b"sent/1", &wit::Response { status: 200, headers: vec![], body }, &cx);
+            assert!(matches!(step, Ok(wit::Step::Done(wit::Outcome::Delivered(_)))), "{open} {deep}: {step:?}");
+            let body = format!(r#"{{"text":{{"content":"accept","repliedMsg":{{"content":{nested}}}}},"senderStaffId":"1"}}"#).into_bytes();
+            let request = wit::Incoming { method: "POST".into(), path: "/".into(), headers: vec![], query: vec![], body };
+            let received = plugin.inbox_read("{}", &request, &cx);
+            assert!(matches!(&received, Ok(Ok(received)) if received.commands.len() == 1), "{open} {deep}: {received:?}");
+        }
+    }
 }

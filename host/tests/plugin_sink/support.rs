@@ -94,7 +94,12 @@ pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> Plugin {
 
 /// With all the time that may be given.
 pub(crate) fn patient(engine: &Engine, bytes: &[u8]) -> Plugin {
-    let limits: Limits = serde_json::from_value(json!({ "deadline": "10s" })).unwrap();
+    limited(engine, bytes, json!({ "deadline": "10s" }))
+}
+
+/// With these limits.
+pub(crate) fn limited(engine: &Engine, bytes: &[u8], limits: Value) -> Plugin {
+    let limits: Limits = serde_json::from_value(limits).unwrap();
     Plugin::load(engine, bytes, &limits).unwrap()
 }
 

@@ -12,7 +12,7 @@ use talc::source::Source;
 use talc::wasm::WasmBinning;
 
 /// Holds an incident of usual size. Small, because the host clears it after every call: README.md, "How it is built".
-const ARENA: usize = 32 * 1024;
+const ARENA: usize = 16 * 1024;
 
 const PAGE: usize = 64 * 1024;
 

@@ -10,10 +10,9 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use serde_json::Value;
-
 use self::table::{FIVE_MINUTES, TEN_MINUTES, Verdict, find};
 use crate::escape;
+use crate::json::Value;
 use crate::types::{Again, Outcome, Reason, Receipt, Response};
 use crate::words::Language;
 
@@ -22,7 +21,7 @@ const MAX_TEXT: usize = 300;
 
 /// The outcome of one attempt.
 pub(crate) fn outcome(answer: &Response, attempt: u32, language: Language) -> Outcome {
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let body: Option<Value> = Value::parse(&answer.body).ok();
     if let Some(body) = &body {
         if let Some(code) = code(body) {
             return of_code(answer, &code, body, attempt, language);
@@ -37,17 +36,17 @@ pub(crate) fn outcome(answer: &Response, attempt: u32, language: Language) -> Ou
 /// `errcode`, a number or a string of digits.
 fn code(body: &Value) -> Option<String> {
     match body.get("errcode")? {
-        // Formatting a float is ten kilobytes of code, and no code is one.
-        Value::Number(number) => Some(number.as_i64().map_or_else(|| "with a number that is no code".to_owned(), |code| code.to_string())),
-        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Value::Whole(code) => Some(code.to_string()),
+        Value::Number => Some("with a number that is no code".to_owned()),
+        Value::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         _ => None,
     }
 }
 
 /// How long the address is blocked, in milliseconds: such a body has no `errcode`, and says minutes.
 fn blocked(body: &Value) -> Option<u64> {
-    let number = |name: &str| body.get(name).and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
-    (number("status")? == 1111).then(|| number("wait").map_or(FIVE_MINUTES, |minutes| minutes.clamp(1, 60) * 60_000))
+    let number = |name: &str| body.get(name).and_then(|value| value.whole().or_else(|| value.text()?.parse().ok()));
+    (number("status")? == 1111).then(|| number("wait").map_or(FIVE_MINUTES, |minutes| minutes.clamp(1, 60).unsigned_abs() * 60_000))
 }
 
 fn of_code(answer: &Response, code: &str, body: &Value, attempt: u32, language: Language) -> Outcome {
@@ -59,7 +58,7 @@ fn of_code(answer: &Response, code: &str, body: &Value, attempt: u32, language: 
             of_status(answer, true, language)
         };
     }
-    let words = shown(body.get("errmsg").and_then(Value::as_str).unwrap_or_default());
+    let words = shown(body.get("errmsg").and_then(Value::text).unwrap_or_default());
     let Some(row) = find(code, &words) else {
         let advice = language.pick(
             "The code is not known: look it up in DingTalk's documentation, then replay the message.",

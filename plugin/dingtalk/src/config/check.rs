@@ -39,7 +39,7 @@ pub(crate) fn check(json: &str) -> Vec<Problem> {
     };
     let mut found = Vec::new();
     if let Ok(members) = json::object(json.as_bytes()) {
-        unknown_keys(&mut found, members.keys().map(String::as_str));
+        unknown_keys(&mut found, members.iter().map(|(name, _)| name));
     }
     rule(&mut found, "", &config.at_mobiles, &config.at_user_ids);
     for (kind, one) in &config.mentions {

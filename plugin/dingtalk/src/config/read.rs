@@ -59,13 +59,13 @@ fn choice<T: Copy + Default>(of: &Object, name: &str, known: &[(&str, T)]) -> Re
     })
 }
 
-/// An object of objects, in the order of their names.
+/// An object of objects, in their order.
 fn named<T>(of: &Object, name: &str, read: impl Fn(&Object) -> Result<T, String>) -> Result<Vec<(String, T)>, String> {
     let Some(all) = json::members(of, name)? else { return Ok(Vec::new()) };
     let mut out = Vec::with_capacity(all.len());
-    for (name, value) in all {
-        let value = value.as_object().ok_or_else(|| wrong(name, "an object"))?;
-        out.push((name.clone(), read(value)?));
+    for (name, value) in all.iter() {
+        let value = value.members().ok_or_else(|| wrong(name, "an object"))?;
+        out.push((name.to_string(), read(value)?));
     }
     Ok(out)
 }

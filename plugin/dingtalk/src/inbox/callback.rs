@@ -2,11 +2,9 @@
 
 use alloc::string::{String, ToString};
 
-use serde_json::Value;
-
 use super::quote;
 use crate::escape;
-use crate::json;
+use crate::json::{self, Value};
 
 /// The members that matter; all of them may be absent.
 #[derive(Debug)]
@@ -48,10 +46,10 @@ impl Callback {
             return Some(text.clone());
         }
         match self.content.as_ref()? {
-            Value::String(text) => Some(text.clone()),
+            Value::Text(text) => Some(text.clone()),
             content => {
-                let pieces = content.get("richText")?.as_array()?;
-                Some(pieces.iter().filter_map(|piece| piece.get("text")?.as_str()).collect())
+                let pieces = content.get("richText")?.list()?;
+                Some(pieces.iter().filter_map(|piece| piece.get("text")?.text()).collect())
             }
         }
     }
@@ -92,6 +90,6 @@ fn read(body: &[u8]) -> Result<Callback, String> {
         sender_nick: text("senderNick")?,
         session_webhook: text("sessionWebhook")?,
         session_webhook_expired_time: json::number(&members, "sessionWebhookExpiredTime")?,
-        content: members.remove("content").filter(|content| !content.is_null()),
+        content: members.take("content").filter(|content| !content.is_null()),
     })
 }

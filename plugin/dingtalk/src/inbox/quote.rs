@@ -5,10 +5,7 @@
 
 use alloc::string::{String, ToString};
 
-use serde_json::Value;
-
-/// How deep texts are looked for.
-const MAX_DEPTH: usize = 24;
+use crate::json::Value;
 
 /// What was found so far.
 #[derive(Default)]
@@ -22,16 +19,17 @@ struct Found {
 pub(super) fn incident(quoted: &Value) -> String {
     let mut found = Found::default();
     if let Some(content) = quoted.get("content") {
-        search(content, MAX_DEPTH, &mut found);
+        search(content, &mut found);
     }
     found.id.filter(|_| !found.several).unwrap_or_default()
 }
 
-fn search(value: &Value, depth: usize, found: &mut Found) {
+/// Goes no deeper than a `Value` does.
+fn search(value: &Value, found: &mut Found) {
     match value {
-        Value::String(text) => numbers(text, found),
-        Value::Array(items) if depth > 0 => items.iter().for_each(|item| search(item, depth - 1, found)),
-        Value::Object(members) if depth > 0 => members.values().for_each(|member| search(member, depth - 1, found)),
+        Value::Text(text) => numbers(text, found),
+        Value::List(items) => items.iter().for_each(|item| search(item, found)),
+        Value::Members(members) => members.iter().for_each(|(_, member)| search(member, found)),
         _ => {}
     }
 }
@@ -57,8 +55,12 @@ mod tests {
 
     use super::*;
 
-    fn of(content: Value) -> String {
-        incident(&json!({ "msgType": "any", "msgId": "#99", "content": content }))
+    fn quoted(json: &serde_json::Value) -> String {
+        incident(&Value::parse(json.to_string().as_bytes()).expect("JSON"))
+    }
+
+    fn of(content: serde_json::Value) -> String {
+        quoted(&json!({ "msgType": "any", "msgId": "#99", "content": content }))
     }
 
     #[test]
@@ -77,8 +79,8 @@ mod tests {
         for text in ["#42 #43", "no number", "colour #12ab56", "#", "# 42", "#12345678901234567890"] {
             assert_eq!(of(json!({ "text": text })), "", "{text}");
         }
-        assert_eq!(incident(&json!({ "content": 5 })), "");
-        assert_eq!(incident(&json!("#42")), "", "a card whose content DingTalk keeps to itself");
+        assert_eq!(quoted(&json!({ "content": 5 })), "");
+        assert_eq!(quoted(&json!("#42")), "", "a card whose content DingTalk keeps to itself");
     }
 
     proptest! {

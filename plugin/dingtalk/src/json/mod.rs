@@ -1,18 +1,17 @@
 //! Reads members of JSON objects by name, and writes objects in the order of the calls, for less code than derived impls.
 
+mod value;
+
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::{Map, Value};
-
-/// An object that was read.
-pub(crate) type Object = Map<String, Value>;
+pub(crate) use self::value::{Object, Value};
 
 /// A text that is one JSON object; else what is wrong with it.
 pub(crate) fn object(json: &[u8]) -> Result<Object, String> {
-    match serde_json::from_slice(json) {
-        Ok(Value::Object(object)) => Ok(object),
+    match Value::parse(json) {
+        Ok(Value::Members(object)) => Ok(object),
         Ok(_) => Err("This is no JSON object".to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -34,24 +33,24 @@ pub(crate) fn wrong(name: &str, kind: &str) -> String {
 }
 
 pub(crate) fn text<'a>(of: &'a Object, name: &str) -> Result<Option<&'a str>, String> {
-    member(of, name, "a text", Value::as_str)
+    member(of, name, "a text", Value::text)
 }
 
 pub(crate) fn flag(of: &Object, name: &str) -> Result<Option<bool>, String> {
-    member(of, name, "true or false", Value::as_bool)
+    member(of, name, "true or false", Value::flag)
 }
 
 pub(crate) fn number(of: &Object, name: &str) -> Result<Option<i64>, String> {
-    member(of, name, "a whole number", Value::as_i64)
+    member(of, name, "a whole number", Value::whole)
 }
 
 pub(crate) fn members<'a>(of: &'a Object, name: &str) -> Result<Option<&'a Object>, String> {
-    member(of, name, "an object", Value::as_object)
+    member(of, name, "an object", Value::members)
 }
 
 /// A list of texts; empty where it is absent.
 pub(crate) fn texts(of: &Object, name: &str) -> Result<Vec<String>, String> {
-    let read = |value: &Value| value.as_array()?.iter().map(|text| text.as_str().map(ToOwned::to_owned)).collect();
+    let read = |value: &Value| value.list()?.iter().map(|text| text.text().map(ToOwned::to_owned)).collect();
     Ok(member(of, name, "a list of texts", read)?.unwrap_or_default())
 }
 
