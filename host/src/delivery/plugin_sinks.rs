@@ -13,7 +13,7 @@ use super::plugin_sink::PluginSink;
 use super::problem::Problem;
 use super::schema::{Schemas, Split};
 use crate::config::hint;
-use crate::plugin::{Plugin, PluginConfig, Registry, wit};
+use crate::plugin::{CallError, Plugin, PluginConfig, Registry, wit};
 
 /// What all connectors share; makes their sinks.
 #[derive(Clone)]
@@ -77,7 +77,12 @@ impl PluginSinks {
     /// Checks a connector's config with one version of its plugin, in use or about to be: the schema, then the plugin's own check.
     pub fn check(&self, plugin: &Plugin, config: &ConnectorConfig) -> Result<Split, Vec<Problem>> {
         let split = self.split(plugin, config)?;
-        let problems = plugin.check(&split.config).map_err(|error| vec![Problem::at(&[], error.to_string())])?;
+        let answer = match plugin.check(&split.config) {
+            // A busy machine can keep one of thousands waiting beyond its deadline, and that must not keep a host from starting.
+            Err(CallError::Busy | CallError::Deadline { .. }) => plugin.check(&split.config),
+            answer => answer,
+        };
+        let problems = answer.map_err(|error| vec![Problem::at(&[], error.to_string())])?;
         if problems.is_empty() {
             return Ok(split);
         }

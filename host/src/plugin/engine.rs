@@ -49,9 +49,9 @@ pub enum EngineError {
     /// wasmtime refuses the machine or the options.
     #[error("The plugin engine cannot run on this machine: {0}")]
     Unsupported(String),
-    /// No thread for the ticker, or for compiling.
-    #[error("The plugin engine cannot start its threads: {0}")]
-    Threads(#[source] std::io::Error),
+    /// No thread for the ticker.
+    #[error("The plugin engine cannot start its thread: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Compiles components and runs their calls. Cheap to clone.
@@ -77,16 +77,20 @@ impl Engine {
     /// Sets the engine up and starts its ticker, which ends with the last clone.
     pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
         let (wasm, pooled) = make(&options)?;
-        ticker(&wasm, options.tick).map_err(EngineError::Threads)?;
+        ticker(&wasm, options.tick).map_err(EngineError::Thread)?;
         let linker = Linker::new(&wasm);
         let gate = Gate::new(options.slots as usize, options.wait);
-        let workshop = Workshop::new().map_err(EngineError::Threads)?;
-        Ok(Engine(Arc::new(Inner { wasm, linker, gate, workshop, tick: options.tick, pooled })))
+        Ok(Engine(Arc::new(Inner { wasm, linker, gate, workshop: Workshop::default(), tick: options.tick, pooled })))
     }
 
     /// Whether calls take their memory from the pool.
     pub fn is_pooled(&self) -> bool {
         self.0.pooled
+    }
+
+    /// From now on messages are delivered: compilations leave half of the processors to that. Until then they take all.
+    pub fn share(&self) {
+        self.0.workshop.share();
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {

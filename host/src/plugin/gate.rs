@@ -1,14 +1,21 @@
 //! How many calls run at a time: never more than the pool has slots.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A counting gate whose callers wait, a bounded time, without an executor.
 #[derive(Debug)]
 pub(super) struct Gate {
-    free: Mutex<usize>,
+    state: Mutex<State>,
     freed: Condvar,
     wait: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    free: usize,
+    /// Callers that wait. Where there are none, nobody is woken, which would be a call of the system.
+    waiting: usize,
 }
 
 /// A place behind the gate, given back when dropped.
@@ -17,25 +24,33 @@ pub(super) struct Pass<'a>(&'a Gate);
 
 impl Gate {
     pub(super) fn new(slots: usize, wait: Duration) -> Self {
-        Gate { free: Mutex::new(slots), freed: Condvar::new(), wait }
+        Gate { state: Mutex::new(State { free: slots, waiting: 0 }), freed: Condvar::new(), wait }
     }
 
     /// A place, or `None` where none became free in time.
     pub(super) fn enter(&self) -> Option<Pass<'_>> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut free, _) = self.freed.wait_timeout_while(free, self.wait, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        if *free == 0 {
-            return None;
+        let mut state = self.state();
+        if state.free == 0 {
+            state.waiting += 1;
+            (state, _) = self.freed.wait_timeout_while(state, self.wait, |state| state.free == 0).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
-        *free -= 1;
+        state.free = state.free.checked_sub(1)?;
         Some(Pass(self))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        let mut state = self.0.state();
+        state.free += 1;
+        if state.waiting > 0 {
+            self.0.freed.notify_one();
+        }
     }
 }
 

@@ -1,32 +1,46 @@
 //! Where components are compiled: threads of their own that give way to whatever delivers.
 //!
-//! A compilation takes all the time it can get, on as many threads as there are processors. On an idle machine that is what one wants; on a busy one
-//! it would take turns with the threads that deliver. So its threads have a low priority, and no other work is ever queued behind it.
+//! A compilation takes all the time it can get, on as many threads as there are processors: before anything is delivered that is what one wants. Later
+//! it would take turns with the threads that deliver. So its threads have a low priority, and from then on there are half as many: what has a low priority
+//! still holds the locks of the process's memory while it waits for its turn.
 
-use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
 /// On a scale from 0 to 99; a nice value of 10, which gets a tenth of a processor where others want all of it.
 const PRIORITY: u8 = 22;
 
-/// The threads, started with the first compilation.
-pub(super) struct Workshop(ThreadPool);
+/// Starts threads for each compilation and ends them after it.
+#[derive(Debug, Default)]
+pub(super) struct Workshop {
+    sharing: AtomicBool,
+}
 
 impl Workshop {
-    pub(super) fn new() -> std::io::Result<Workshop> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|number| format!("plugin-compiler-{number}"))
-            .start_handler(|_| give_way())
-            .build();
-        pool.map(Workshop).map_err(std::io::Error::other)
+    /// From now on others need the processors too.
+    pub(super) fn share(&self) {
+        self.sharing.store(true, Ordering::Relaxed);
     }
 
-    /// Runs the work there, and what it does in parallel as well; waits for it.
+    /// Runs the work there, and what it does in parallel as well; waits for it. Where no threads can be had, on this one.
     pub(super) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.0.install(work)
+        match self.threads() {
+            Ok(threads) => threads.install(work),
+            Err(error) => {
+                tracing::warn!(message = "No threads to compile a plugin on; compiled on the one that asked.", %error);
+                work()
+            }
+        }
+    }
+
+    fn threads(&self) -> Result<ThreadPool, ThreadPoolBuildError> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if self.sharing.load(Ordering::Relaxed) { (processors / 2).max(1) } else { processors };
+        let name = |number| format!("plugin-compiler-{number}");
+        ThreadPoolBuilder::new().num_threads(threads).thread_name(name).start_handler(|_| give_way()).build()
     }
 }
 
@@ -51,7 +65,14 @@ mod tests {
             let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
             stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
         };
-        let workshop = Workshop::new().unwrap();
-        assert_eq!(workshop.run(nice), 10, "others have {}", nice());
+        assert_eq!(Workshop::default().run(nice), 10, "others have {}", nice());
+    }
+
+    #[test]
+    fn half_of_the_processors_are_left_to_others_once_they_need_them() {
+        let workshop = Workshop::default();
+        let all = workshop.run(rayon_core::current_num_threads);
+        workshop.share();
+        assert_eq!(workshop.run(rayon_core::current_num_threads), (all / 2).max(1));
     }
 }

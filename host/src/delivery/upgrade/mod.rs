@@ -117,6 +117,7 @@ impl Upgrader {
 
     /// The connectors that a new version must serve.
     pub fn set_sinks(&self, sinks: Vec<Arc<PluginSink>>) {
+        self.0.engine.share();
         self.0.sinks.store(Arc::new(sinks));
     }
 
