@@ -88,7 +88,8 @@ fn measure(bytes: &[u8], short: bool) -> Result<Table, Failed> {
     }
     compared(&cases, &mut table);
     if !short {
-        scaling(&plugin, &mut table)?;
+        let apart = Plugin::load(&Engine::new(EngineOptions::default())?, bytes, &Limits::default())?;
+        scaling([&plugin, &apart], &mut table)?;
         look_up(plugin);
     }
     Ok(table)
@@ -238,19 +239,21 @@ fn fresh<'a>(case: &str, plugin: &'a Plugin) -> Round<'a> {
     }
 }
 
-/// What two threads do, in words, and what it is to reach.
-type Threaded<'a> = (&'a str, &'a (dyn Fn() + Sync), &'static [Goal]);
+/// What two threads do, each by its number, in words, and what it is to reach.
+type Threaded<'a> = (&'a str, &'a (dyn Fn(usize) + Sync), &'static [Goal]);
 
-/// Two threads against one, in turn; the native code beside it shows what the machine has to give meanwhile.
-fn scaling(plugin: &Plugin, table: &mut Table) -> Result<(), Failed> {
+/// Two threads against one, in turn. The native code beside it shows what the machine has to give meanwhile, and an engine for each thread what they cost
+/// each other by sharing one. `plugins` are the same in two engines.
+fn scaling(plugins: [&Plugin; 2], table: &mut Table) -> Result<(), Failed> {
     let args = Args::new("sign");
-    let sign = || drop(black_box(plugin.sign(args.secrets, args.outline, NOW)));
-    let begin = || drop(black_box(plugin.begin("{}", args.batch, args.cx)));
-    let alone = || drop(black_box(Native::sign(secrets(), native::outline(), NOW)));
-    let cases: [Threaded<'_>; 3] = [
-        ("`sign`, fresh instances, two threads", &sign, &[Goal::AtLeast(1.8)]),
-        ("`begin`, fresh instances, two threads", &begin, &[Goal::AtLeast(1.8)]),
-        ("`sign` native, two threads: what the machine gives", &alone, &[]),
+    let signed = |plugin: &Plugin| drop(black_box(plugin.sign(args.secrets, args.outline, NOW)));
+    let begun = |plugin: &Plugin| drop(black_box(plugin.begin("{}", args.batch, args.cx)));
+    let cases: [Threaded<'_>; 5] = [
+        ("`sign`, fresh instances, two threads", &|_| signed(plugins[0]), &[Goal::AtLeast(1.8)]),
+        ("`begin`, fresh instances, two threads", &|_| begun(plugins[0]), &[Goal::AtLeast(1.8)]),
+        ("`sign`, two threads with an engine each", &|thread| signed(plugins[thread]), &[]),
+        ("`begin`, two threads with an engine each", &|thread| begun(plugins[thread]), &[]),
+        ("`sign` native, two threads: what the machine gives", &|_| drop(black_box(Native::sign(secrets(), native::outline(), NOW))), &[]),
     ];
     for (what, call, goals) in cases {
         let (mut one, mut two) = (Vec::new(), Vec::new());
@@ -273,18 +276,18 @@ fn scaling(plugin: &Plugin, table: &mut Table) -> Result<(), Failed> {
 }
 
 /// Calls in a second, all threads together.
-fn throughput(threads: usize, call: &(dyn Fn() + Sync)) -> f64 {
+fn throughput(threads: usize, call: &(dyn Fn(usize) + Sync)) -> f64 {
     let end = Instant::now() + SPAN;
-    let count = || {
+    let count = |thread| {
         let mut calls = 0_u32;
         while Instant::now() < end {
-            (0..10).for_each(|_| call());
+            (0..10).for_each(|_| call(thread));
             calls += 10;
         }
         f64::from(calls)
     };
     let total: f64 = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(count)).collect();
+        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || count(thread))).collect();
         running.into_iter().map(|thread| thread.join().expect("a counting thread does not panic")).sum()
     });
     total / SPAN.as_secs_f64()

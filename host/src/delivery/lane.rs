@@ -129,7 +129,7 @@ impl Lane<'_> {
             Some(draft) => draft,
             None => match steps.during(self.rewrite(&mut open, &cx, &state.pace)).await? {
                 Some(draft) => draft,
-                None => return Ok(Next::Again),
+                None => return Ok(self.rest().await),
             },
         };
         pace::begun(pace, &mut state.pace, now);

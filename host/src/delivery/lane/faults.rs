@@ -19,6 +19,10 @@ const RETRIES: u32 = 3;
 /// A sink that cannot write is asked again at the latest after this long.
 const LONGEST_MS: u64 = 30_000;
 
+/// A sink that could not write is asked for nothing before this long: a plugin that spins takes a thread that others wait for, up to its deadline, and must not
+/// take it twice in a row.
+const REST_MS: u64 = 500;
+
 impl Lane<'_> {
     /// Has the sink write a message, and says for which picks it is.
     pub(super) fn prepare<'p>(&mut self, picks: &'p [Pick], cx: &MessageContext) -> Result<(Draft, &'p [Pick]), Reason> {
@@ -33,7 +37,7 @@ impl Lane<'_> {
         if self.is_hopeless(picks.len(), &reason) {
             self.memory.faults = 0;
             self.bury(seqs(picks), reason, self.shared.clock.steady()).await?;
-            return Ok(Next::Again);
+            return Ok(self.rest().await);
         }
         // What comes in meanwhile does not help, so it does not wake either.
         let until = self.shared.clock.steady().saturating_add_unsigned(self.fault(&reason));
@@ -84,6 +88,11 @@ impl Lane<'_> {
         Ok(())
     }
 
+    /// Leaves the sink alone for a moment.
+    pub(super) async fn rest(&self) -> Next {
+        self.wait(self.shared.clock.steady().saturating_add_unsigned(REST_MS), false).await
+    }
+
     /// Whether to give up: an incident alone, tried often enough, for a reason that lies with it.
     fn is_hopeless(&self, incidents: usize, reason: &Reason) -> bool {
         incidents == 1 && self.memory.faults >= RETRIES && self.connector.sink.blames_event(reason)
@@ -94,6 +103,6 @@ impl Lane<'_> {
         self.memory.faults = self.memory.faults.saturating_add(1);
         let (faults, code, text) = (self.memory.faults, &reason.code, &reason.text);
         warn!(connector = &*self.connector.name, code, text, faults, "Sink failed to write a message; it is asked again.");
-        backoff::wait_ms(faults, fastrand::f64(), 0).min(LONGEST_MS)
+        backoff::wait_ms(faults, fastrand::f64(), REST_MS).min(LONGEST_MS)
     }
 }
