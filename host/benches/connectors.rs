@@ -6,10 +6,10 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../tests/e2e/support.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other programs use the rest of it")]
 mod support;
 #[path = "whole/table.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other programs use the rest of it")]
 mod table;
 
 use std::sync::Arc;

@@ -5,10 +5,10 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../tests/support/postgres.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other programs use the rest of it")]
 mod postgres;
 #[path = "whole/table.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other programs use the rest of it")]
 mod table;
 
 use std::future::Future;

@@ -49,8 +49,8 @@ pub(crate) fn build_plugin(args: &[String]) -> Result<()> {
     let mut cargo = cargo();
     cargo.args(["rustc", "--lib", "--release", "--target", TARGET, "--manifest-path"]).arg(&manifest);
     cargo.arg("--target-dir").arg(&target);
-    guest::apply_usual_flags(&mut cargo);
     toolchain.apply(&mut cargo);
+    guest::apply_usual_flags(&mut cargo);
     run(&mut cargo)?;
     let module = target.join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")));
     let bytes = std::fs::read(&module).with_context(|| format!("cannot read {}; is `cdylib` among its crate types?", module.display()))?;

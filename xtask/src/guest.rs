@@ -73,20 +73,20 @@ impl Guest {
         let mut cargo = cargo();
         cargo.args(["rustc", "--package", self.package, "--lib", "--profile", "guest", "--target", TARGET]);
         cargo.arg("--target-dir").arg(workspace::guest_target());
-        apply_flags(&mut cargo, self.stack);
         toolchain.apply(&mut cargo);
+        apply_flags(&mut cargo, self.stack);
         run(&mut cargo)?;
         let file = format!("{}.wasm", self.package.replace('-', "_"));
         Ok(workspace::guest_target().join(TARGET).join("guest").join(file))
     }
 }
 
-/// What `cargo rustc` is told for a plugin of somebody else's: the last of its arguments.
+/// As [`apply_flags`], for a plugin of somebody else's.
 pub(crate) fn apply_usual_flags(cargo: &mut Command) {
     apply_flags(cargo, STACK);
 }
 
-/// Flags and wrappers that a developer chose for the host do not fit a guest.
+/// The last arguments of `cargo rustc`, since what follows is the compiler's. Flags and wrappers that a developer chose for the host do not fit a guest.
 fn apply_flags(cargo: &mut Command, stack: &str) {
     // For the last crate alone, so that guests share what is built of the others.
     cargo.args(["--", stack]);

@@ -9,7 +9,6 @@
 mod reused;
 mod samples;
 #[path = "../whole/table.rs"]
-#[allow(dead_code)]
 mod table;
 
 use std::hint::black_box;

@@ -9,6 +9,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Stor
 
 use super::gate::Gate;
 use super::limits::{Limits, MEMORY_CEILING};
+use super::load::LoadError;
 use super::sandbox::Sandbox;
 use super::workshop::Workshop;
 
@@ -89,7 +90,7 @@ impl Engine {
     }
 
     /// From now on messages are delivered: compilations leave half of the processors to that. Until then they take all.
-    pub fn share(&self) {
+    pub(crate) fn share(&self) {
         self.0.workshop.share();
     }
 
@@ -98,8 +99,9 @@ impl Engine {
     }
 
     /// Compiles a component, on threads that give way to others. Blocks.
-    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        self.0.workshop.run(|| Component::new(&self.0.wasm, bytes))
+    pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
+        let compiled = self.0.workshop.run(|| Component::new(&self.0.wasm, bytes));
+        compiled.map_err(|error| LoadError::Threads(error.to_string()))?.map_err(|error| LoadError::invalid(&error))
     }
 
     /// Offers nothing: a plugin imports types at most.

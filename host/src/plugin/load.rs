@@ -60,6 +60,9 @@ pub enum LoadError {
     /// It does not compile, or does not fit.
     #[error("the component is damaged, cut short, or asks for what the sandbox does not offer: {0}")]
     Invalid(String),
+    /// The system gives no threads to compile it on.
+    #[error("the threads that compile plugins cannot be started: {0}")]
+    Threads(String),
     /// It wants something of the host.
     #[error("the component imports `{0}`; a plugin may import nothing but `incident-sink:plugin/types`")]
     Import(String),
@@ -114,6 +117,13 @@ fn list(exports: &[String]) -> String {
     }
 }
 
+impl LoadError {
+    /// What wasmtime finds wrong with a component.
+    pub(super) fn invalid(error: &wasmtime::Error) -> LoadError {
+        LoadError::Invalid(text::line(text::prefix(&format!("{error:#}"), DETAIL)))
+    }
+}
+
 impl Plugin {
     /// Makes a plugin of a component's bytes: size, compilation, imports, exports, a trial instance, `describe`. Blocks while it compiles,
     /// some tens of milliseconds: not for an executor's thread.
@@ -123,9 +133,9 @@ impl Plugin {
             return Err(LoadError::TooLarge { size: bytes.len() as u64, limit: limits.component });
         }
         check_header(bytes)?;
-        let component = engine.compile(bytes).map_err(|error| LoadError::Invalid(detail(&error)))?;
+        let component = engine.compile(bytes)?;
         let (outside, exports) = contract::inspect(engine.wasm(), &component)?;
-        let pre = engine.linker().instantiate_pre(&component).map_err(|error| LoadError::Invalid(detail(&error)))?;
+        let pre = engine.linker().instantiate_pre(&component).map_err(|error| LoadError::invalid(&error))?;
         let core = Core { engine: engine.clone(), pre, exports, limits: limits.clone() };
         try_out(&core)?;
         let (raw,): DescribeOut = core.call::<DescribeIn, _>(&core.exports.describe, ()).map_err(LoadError::Describe)?;
@@ -170,8 +180,4 @@ fn try_out(core: &Core) -> Result<(), LoadError> {
             fault => LoadError::Instantiate(fault),
         }),
     }
-}
-
-fn detail(error: &wasmtime::Error) -> String {
-    text::line(text::prefix(&format!("{error:#}"), DETAIL))
 }

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon_core::{ThreadPoolBuildError, ThreadPoolBuilder};
 use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
@@ -25,22 +25,13 @@ impl Workshop {
         self.sharing.store(true, Ordering::Relaxed);
     }
 
-    /// Runs the work there, and what it does in parallel as well; waits for it. Where no threads can be had, on this one.
-    pub(super) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match self.threads() {
-            Ok(threads) => threads.install(work),
-            Err(error) => {
-                tracing::warn!(message = "No threads to compile a plugin on; compiled on the one that asked.", %error);
-                work()
-            }
-        }
-    }
-
-    fn threads(&self) -> Result<ThreadPool, ThreadPoolBuildError> {
+    /// Runs the work there, and what it does in parallel as well; waits for it. The error says why there are no threads.
+    pub(super) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, ThreadPoolBuildError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if self.sharing.load(Ordering::Relaxed) { (processors / 2).max(1) } else { processors };
         let name = |number| format!("plugin-compiler-{number}");
-        ThreadPoolBuilder::new().num_threads(threads).thread_name(name).start_handler(|_| give_way()).build()
+        let threads = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).start_handler(|_| give_way()).build()?;
+        Ok(threads.install(work))
     }
 }
 
@@ -65,14 +56,14 @@ mod tests {
             let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
             stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
         };
-        assert_eq!(Workshop::default().run(nice), 10, "others have {}", nice());
+        assert_eq!(Workshop::default().run(nice).unwrap(), 10, "others have {}", nice());
     }
 
     #[test]
     fn half_of_the_processors_are_left_to_others_once_they_need_them() {
         let workshop = Workshop::default();
-        let all = workshop.run(rayon_core::current_num_threads);
+        let all = workshop.run(rayon_core::current_num_threads).unwrap();
         workshop.share();
-        assert_eq!(workshop.run(rayon_core::current_num_threads), (all / 2).max(1));
+        assert_eq!(workshop.run(rayon_core::current_num_threads).unwrap(), (all / 2).max(1));
     }
 }
