@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::OutboxError;
-use super::book::{self, About, CAUGHT_UP, Echo, Response, Verb};
+use super::book::{self, CAUGHT_UP, Echo, Response, Verb};
 use crate::clock::UnixMs;
-use crate::event::{Event, Kind, Person, Status};
+use crate::event::{Event, Kind, Named, Person, Status};
 
 /// A webhook that comes this long after its news was caught up with is not told again.
 const LATE_MS: i64 = 3_600_000;
+/// The most characters of a summary that the record keeps.
+const MAX_SUMMARY: usize = 500;
 /// An event within this time after somebody asked for what it tells is the echo of that.
 pub(super) const ECHO_MS: i64 = 3_600_000;
 /// Open incidents are forgotten after this time without news, or after the history if that is longer.
@@ -27,14 +31,25 @@ impl Told {
     /// `None` for an event that tells nothing of an incident of iLert's.
     pub(super) fn of(event: &Arc<Event>) -> Result<Option<Told>, serde_json::Error> {
         let Some(id) = book::told_of(event) else { return Ok(None) };
-        let about = About {
-            summary: event.summary.chars().take(500).collect(),
-            url: event.incident_url.clone(),
-            alert_key: event.alert_key.clone(),
-            alert_source: event.alert_source.clone(),
+        let summary = match event.summary.char_indices().nth(MAX_SUMMARY) {
+            Some((end, _)) => &event.summary[..end],
+            None => &event.summary,
         };
+        let about = AboutOf { summary, url: &event.incident_url, alert_key: &event.alert_key, alert_source: &event.alert_source };
         Ok(Some(Told { id, about: serde_json::to_string(&about)?, event: Arc::clone(event) }))
     }
+}
+
+/// As [`book::About`], of an event that is kept elsewhere.
+#[derive(Serialize)]
+struct AboutOf<'e> {
+    summary: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: &'e Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_key: &'e Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_source: &'e Option<Named>,
 }
 
 /// What is on record of an incident.
@@ -133,4 +148,30 @@ pub(super) fn form(event: &Event, was_resolved: bool, asked: &[Response]) -> Res
     let payload = serde_json::to_string(&event)
         .map_err(|error| OutboxError::Broken(format!("event {} cannot be written as JSON: {error}", event.id)))?;
     Ok(Form::As(payload, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::book::About;
+    use crate::outbox::suite::event;
+
+    #[test]
+    fn what_is_kept_of_an_incident_is_read_as_it_is_written() {
+        let mut event = event("a");
+        event.incident_id = "7".into();
+        for (written, kept) in [("disk full".to_owned(), "disk full".to_owned()), ("\u{706b}".repeat(501), "\u{706b}".repeat(500))] {
+            event.summary = written;
+            let told = Told::of(&Arc::new(event.clone())).unwrap().unwrap();
+            let about: About = serde_json::from_str(&told.about).unwrap();
+            let expected = About {
+                summary: kept,
+                url: event.incident_url.clone(),
+                alert_key: event.alert_key.clone(),
+                alert_source: event.alert_source.clone(),
+            };
+            assert_eq!((told.id, about), (7, expected.clone()));
+            assert_eq!(told.about, serde_json::to_string(&expected).unwrap());
+        }
+    }
 }
