@@ -21,11 +21,7 @@ pub(crate) fn shorten(module: &[u8]) -> Result<Vec<u8>> {
             },
             _ => {
                 if let Some((id, range)) = payload.as_section() {
-                    let data = usize::try_from(range.start)
-                        .ok()
-                        .zip(usize::try_from(range.end).ok())
-                        .and_then(|(start, end)| module.get(start..end));
-                    let data = data.context("a section is longer than its module")?;
+                    let data = module.get(range).context("a section is longer than its module")?;
                     out.section(&RawSection { id, data });
                 }
             }

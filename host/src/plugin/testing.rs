@@ -137,7 +137,7 @@ impl Guest {
         }
         let module = self.module(&functions, data.bytes());
         let mut bytes = wat::parse_str(&module).unwrap();
-        embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8, false).unwrap();
+        embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).unwrap();
         ComponentEncoder::default().validate(true).module(&bytes).unwrap().encode().unwrap()
     }
 

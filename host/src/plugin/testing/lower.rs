@@ -16,7 +16,7 @@ pub(super) struct Data<'a> {
 impl<'a> Data<'a> {
     pub(super) fn new(resolve: &'a Resolve) -> Self {
         let mut sizes = SizeAlign::default();
-        sizes.fill(resolve).unwrap();
+        sizes.fill(resolve);
         Data { resolve, sizes, bytes: Vec::new() }
     }
 
