@@ -36,6 +36,7 @@ const NEEDED: &[Needed] = &[
 const BENCH: &[Needed] = &[
     Needed { package: "nginx-light", binary: "nginx", used_by: "the comparisons of `cargo xtask bench`" },
     Needed { package: "postgresql", binary: "postgres", used_by: "what the outbox that hosts share costs" },
+    Needed { package: "strace", binary: "strace", used_by: "the hand-over on a slow disk" },
     Needed { package: "wrk", binary: "wrk", used_by: "the load of `cargo xtask bench`" },
 ];
 

@@ -26,10 +26,15 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<(), Failur
         raw.push(appended.await?);
         ours.push(store.rate(args.seconds()).await?);
     }
+    let (name, what) = if args.slow_disk {
+        ("slow-disk", "the same where a sync takes 1 ms longer")
+    } else {
+        ("enqueue", "durable hand-over to the outbox, 64 producers")
+    };
     table.compare(&Compared {
-        name: "enqueue",
+        name,
         less: false,
-        what: "durable hand-over to the outbox, 64 producers",
+        what,
         unit: "events/s",
         ours: &ours,
         against: "raw append log with the same syncs",

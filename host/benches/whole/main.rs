@@ -1,7 +1,7 @@
 //! The whole program against the limits of the machine: `cargo bench --workspace --bench whole -- [--short] [ROW…]`.
 //!
 //! Every row compares two things measured in the same run: rounds alternate, medians are compared, the spread is that of the rounds' ratios.
-//! Rows: `enqueue`, `ingest`, `path`, `latency`, `start`, `memory`, `digest`, `growth`. Needs nginx and wrk (`cargo xtask bench` installs them on Debian).
+//! Rows: `enqueue`, `slow-disk`, `ingest`, `path`, `latency`, `start`, `memory`, `digest`, `growth`. Needs nginx, wrk and strace (`cargo xtask bench` installs them on Debian).
 
 mod digest;
 mod enqueue;
@@ -13,6 +13,7 @@ mod memory;
 mod nginx;
 mod path;
 mod raw_log;
+mod slow_disk;
 mod stage;
 mod start;
 mod store;
@@ -49,6 +50,9 @@ pub(crate) struct Args {
     /// Rounds of each kind.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Given by `slow-disk` to its own process.
+    #[arg(long, hide = true)]
+    pub(crate) slow_disk: bool,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -87,6 +91,9 @@ async fn measure(args: &Args) -> Result<Table, Failure> {
     let mut table = Table::default();
     if args.wants("enqueue") {
         enqueue::measure(args, &mut table).await?;
+    }
+    if args.wants("slow-disk") {
+        slow_disk::measure(args)?;
     }
     if args.wants("ingest") {
         ingest::measure(args, &mut table).await?;
