@@ -4,8 +4,7 @@
 mod alertmanager;
 mod clients;
 mod documents;
-// Shared with the tests of the commands, which use more of it.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../cli/harness.rs"]
 mod harness;
 #[path = "../cli/leak.rs"]

@@ -17,8 +17,7 @@ mod group;
 mod host;
 mod load;
 mod migrate;
-// Shared with other tests, which use more of it.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod promises;

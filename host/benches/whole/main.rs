@@ -17,8 +17,7 @@ mod slow_disk;
 mod stage;
 mod start;
 mod store;
-// Shared with other benchmarks, which use the rest of it.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other programs use the rest of it")]
 mod table;
 mod wrk;
 

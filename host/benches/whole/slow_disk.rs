@@ -13,7 +13,10 @@ pub(crate) fn measure(args: &Args) -> Result<(), Failure> {
     let mut strace = Command::new("strace");
     // With the filter only syncs are stopped at; everything else runs at its own speed.
     strace.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", DELAY]);
-    strace.arg(std::env::current_exe()?).args(["enqueue", "--slow-disk", "--rounds", &args.rounds().to_string()]);
+    strace
+        .arg(std::env::current_exe()?)
+        .args(["enqueue", "--slow-disk", "--rounds", &args.rounds().to_string()])
+        .args(args.short.then_some("--short"));
     let status = strace.status().map_err(|error| format!("strace: {error}; `apt-get install strace`, or `cargo xtask bench`"))?;
     if status.success() { Ok(()) } else { Err(format!("the hand-over on a slow disk: {status}").into()) }
 }

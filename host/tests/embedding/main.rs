@@ -1,7 +1,6 @@
 //! The examples do what they say, against a simulated group.
 #![allow(clippy::unwrap_used)]
-// Each example has a `main` of its own, which nobody calls here.
-#![allow(dead_code)]
+#![expect(dead_code, reason = "each example has a `main` of its own, which nobody calls here")]
 
 #[path = "../../examples/host.rs"]
 mod host;

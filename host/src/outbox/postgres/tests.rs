@@ -1,7 +1,6 @@
 //! What every outbox has to do, done by this one, in a PostgreSQL of the tests' own.
 
-// Shared with other tests, which use more of it.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../../../../tests/support/postgres.rs"]
 mod server;
 
